@@ -1,0 +1,53 @@
+"""Quality levels and reason codes of every stored and served number; imports numpy and polars.
+
+A number's reasons are a bit mask (uint32): bit i stands for ``REASONS[i]``. In frames they are one string
+column of comma-separated codes in this order, null when there is none.
+"""
+
+import numpy as np
+import polars as pl
+
+from engine.typing import MaskArray
+
+QUALITY = ("ok", "degraded", "unavailable")
+OK, DEGRADED, UNAVAILABLE = range(3)
+
+REASONS = (
+    "insufficient_history",  # fewer observations than the number's minimum
+    "constant_series",  # the series never moves in the window
+    "constant_factor",  # the factor never moves over the rows used
+    "missing_proxy",  # the factor's proxy has no return in the window
+    "collinear_factors",  # the factors of one model cannot be told apart
+    "clipped",  # the raw beta lies outside the stored range
+    "proxied",  # sector or universe medians stand in for a short history
+    "stale_price",  # the price is older than as_of
+    "gaps",  # sessions are missing inside the window
+    "suspect_move",  # a large move without a known event
+    "adjusted_only",  # the source has one price column, taken as adjusted
+    "forecast_clipped",  # the forecast left the range seen in its window
+    "exact_fit",  # no residual is left: the standard error is 0, t undefined
+    "missing_volume",  # fewer than two thirds of the volumes in the window
+)
+
+
+def reason_bit(name: str) -> int:
+    """Return the mask of one reason code; ``ValueError`` for an unknown one."""
+    return 1 << REASONS.index(name)
+
+
+def reason_text(masks: MaskArray) -> pl.Series:
+    """Spell out reason masks ``(n,)`` as comma-separated codes ``(n,)``; null where a mask is 0."""
+    seen = np.bincount(masks, minlength=1)  # as long as the largest mask: far cheaper than sorting
+    distinct = np.flatnonzero(seen)
+    texts = [
+        ",".join(code for bit, code in enumerate(REASONS) if mask >> bit & 1) or None
+        for mask in distinct.tolist()
+    ]
+    place = np.zeros(len(seen), dtype=np.uint32)
+    place[distinct] = np.arange(len(distinct))
+    return pl.Series("reasons", texts, dtype=pl.String).gather(place[masks])
+
+
+def quality_text(levels: np.ndarray) -> pl.Series:
+    """Spell out quality levels ``(n,)`` of integers."""
+    return pl.Series("quality", QUALITY, dtype=pl.String).gather(levels.astype(np.uint32))
