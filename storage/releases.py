@@ -1,0 +1,87 @@
+"""Releases: one ledger row names a version of every table of a layer, and so publishes them all at once."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from datetime import date
+from typing import Any
+
+import sqlalchemy as sa
+
+from storage.database import Database, releases
+from storage.errors import NotFound
+from storage.leases import Lease, check
+from storage.processes import timestamp
+from storage.symbols import clear_marks
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A published state of a layer.
+
+    Attributes
+    ----------
+    number : int
+        Grows with every release of any layer; 0 is the empty store.
+    session : date or None
+        Newest session that the layer is computed for.
+    versions : dict of str to int
+        Delta version of each table.
+    """
+
+    number: int
+    layer: str
+    session: date | None
+    created_at: str
+    run_id: str | None
+    versions: dict[str, int]
+
+
+def newest(connection: sa.Connection, layer: str) -> Release | None:
+    """Return the newest release of a layer, None before the first."""
+    query = sa.select(releases).where(releases.c.layer == layer).order_by(releases.c.number.desc()).limit(1)
+    row = connection.execute(query).one_or_none()
+    return None if row is None else _release(row)
+
+
+def numbered(connection: sa.Connection, number: int) -> Release:
+    """Return the release of a number; ``NotFound`` when there is none."""
+    row = connection.execute(sa.select(releases).where(releases.c.number == number)).one_or_none()
+    if row is None:
+        last = connection.scalar(sa.select(sa.func.max(releases.c.number)))
+        raise NotFound(f"no release {number}; the newest is {last}")
+    return _release(row)
+
+
+def history(connection: sa.Connection, layer: str) -> list[Release]:
+    """Return all releases of a layer, newest first."""
+    query = sa.select(releases).where(releases.c.layer == layer).order_by(releases.c.number.desc())
+    return [_release(row) for row in connection.execute(query)]
+
+
+def add(connection: sa.Connection, draft: Release) -> Release:
+    """Insert a draft as the next release.
+
+    The number is given here, under the write lock, so a higher one never appears before a lower one.
+    """
+    last = connection.scalar(sa.select(sa.func.max(releases.c.number)))
+    release = replace(draft, number=0 if last is None else last + 1, created_at=timestamp())
+    connection.execute(sa.insert(releases).values(**asdict(release)))
+    return release
+
+
+def publish(ledger: Database, lease: Lease, draft: Release, recomputed: Mapping[str, date]) -> Release:
+    """Publish a draft under a lease, and clear the recompute marks that it fulfills, in one transaction.
+
+    Raises
+    ------
+    LeaseLost
+        The lease was taken over; nothing is published.
+    """
+    with ledger.writing() as connection:
+        check(connection, lease)
+        clear_marks(connection, recomputed)
+        return add(connection, draft)
+
+
+def _release(row: sa.Row[Any]) -> Release:
+    return Release(**row._mapping)

@@ -1,0 +1,173 @@
+"""The ledger's runs: one row for every job that was ever started, from trigger to history."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, Literal, TypeAlias
+from uuid import uuid4
+
+import sqlalchemy as sa
+
+from storage.database import Database, runs
+from storage.errors import Locked, NotFound
+from storage.processes import Process, is_alive, this_process, timestamp
+
+Status: TypeAlias = Literal["running", "completed", "partial", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A job's run; times are UTC ISO text, ``summary`` is what the job left behind for its history."""
+
+    run_id: str
+    job_type: str
+    status: Status
+    session: date | None
+    triggered_by: str
+    started_at: str
+    completed_at: str | None
+    items_total: int | None
+    items_failed: int | None
+    summary: dict[str, Any] | None
+    error: str | None
+    host: str
+    pid: int
+    heartbeat_at: str
+
+
+class Runs:
+    """Queries on the runs of a ledger."""
+
+    def __init__(self, ledger: Database) -> None:
+        self._ledger = ledger
+
+    def start(self, job_type: str, *, session: date | None = None, triggered_by: str = "manual") -> Run:
+        """Begin a run of this process; a run that a dead process left behind is marked failed first.
+
+        Raises
+        ------
+        Locked
+            A live process is running the same job.
+        """
+        me, now = this_process(), timestamp()
+        row = {
+            "run_id": str(uuid4()),
+            "job_type": job_type,
+            "status": "running",
+            "session": session,
+            "triggered_by": triggered_by,
+            "started_at": now,
+            "host": me.host,
+            "pid": me.pid,
+            "process_started": me.started,
+            "heartbeat_at": now,
+        }
+        with self._ledger.writing() as connection:
+            _fail_stale(connection)
+            _refuse_second(connection, job_type)
+            connection.execute(sa.insert(runs), row)
+            return _run(connection.execute(_select().where(runs.c.run_id == row["run_id"])).one())
+
+    def beat(self, run_id: str) -> None:
+        """Tell other machines that the run is alive; at least once a minute."""
+        with self._ledger.writing() as connection:
+            connection.execute(
+                sa.update(runs).where(runs.c.run_id == run_id).values(heartbeat_at=timestamp())
+            )
+
+    def finish(
+        self,
+        run_id: str,
+        status: Status,
+        *,
+        items: tuple[int, int] | None = None,
+        summary: Mapping[str, Any] | None = None,
+        error: str | None = None,
+    ) -> None:
+        """End a running run.
+
+        Parameters
+        ----------
+        items : tuple of int, optional
+            How many there were, and how many of them failed.
+
+        Raises
+        ------
+        NotFound
+            No such run is running: it was never started, has ended, or was taken for dead and marked failed.
+        """
+        total, failed = items or (None, None)
+        values = {
+            "status": status,
+            "completed_at": timestamp(),
+            "items_total": total,
+            "items_failed": failed,
+            "summary": None if summary is None else json.dumps(summary),
+            "error": error,
+        }
+        with self._ledger.writing() as connection:
+            mine = (runs.c.run_id == run_id) & (runs.c.status == "running")
+            if not connection.execute(sa.update(runs).where(mine).values(**values)).rowcount:
+                raise NotFound(f"run {run_id} is not running; see the history for how it ended")
+
+    def fail_stale(self) -> None:
+        """Mark the runs of dead processes failed; what a service does when it starts."""
+        with self._ledger.writing() as connection:
+            _fail_stale(connection)
+
+    def current(self, job_type: str) -> Run | None:
+        """Return the running run of a job; ``fail_stale`` first sees to it that its process lives."""
+        return next((run for run in self.history(job_type, limit=1) if run.status == "running"), None)
+
+    def last(self, job_type: str) -> Run | None:
+        """Return the run of a job that was started last."""
+        return next(iter(self.history(job_type, limit=1)), None)
+
+    def named(self, run_id: str) -> Run:
+        """Return one run; ``NotFound`` when there is none of this id."""
+        with self._ledger.reading() as connection:
+            row = connection.execute(_select().where(runs.c.run_id == run_id)).one_or_none()
+        if row is None:
+            raise NotFound(f"no run {run_id}")
+        return _run(row)
+
+    def history(self, job_type: str | None = None, *, limit: int = 50) -> list[Run]:
+        """Return the newest runs, of one job or of all, newest first."""
+        query = _select().order_by(runs.c.started_at.desc()).limit(limit)
+        if job_type is not None:
+            query = query.where(runs.c.job_type == job_type)
+        with self._ledger.reading() as connection:
+            return [_run(row) for row in connection.execute(query)]
+
+
+def _select() -> sa.Select[Any]:
+    return sa.select(*(column for column in runs.c if column.name != "process_started"))
+
+
+def _run(row: sa.Row[Any]) -> Run:
+    values = dict(row._mapping)
+    summary = values["summary"]
+    return Run(**{**values, "summary": None if summary is None else json.loads(summary)})
+
+
+def _fail_stale(connection: sa.Connection) -> None:
+    for row in connection.execute(sa.select(runs).where(runs.c.status == "running")).all():
+        if is_alive(Process(row.host, row.pid, row.process_started), row.heartbeat_at):
+            continue
+        error = f"process {row.pid} on {row.host} died in it; last heard of at {row.heartbeat_at}"
+        values = {"status": "failed", "completed_at": timestamp(), "error": error}
+        connection.execute(sa.update(runs).where(runs.c.run_id == row.run_id).values(**values))
+
+
+def _refuse_second(connection: sa.Connection, job_type: str) -> None:
+    running = (runs.c.job_type == job_type) & (runs.c.status == "running")
+    row = connection.execute(sa.select(runs).where(running)).one_or_none()
+    if row is not None:
+        raise Locked(
+            f"{job_type} is already running since {row.started_at}, as process {row.pid} on {row.host} "
+            f"(run {row.run_id}); wait for it, or end that process",
+            owner=row.triggered_by,
+            host=row.host,
+            pid=row.pid,
+        )

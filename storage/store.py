@@ -1,0 +1,189 @@
+"""The store: one folder with a ledger, a lake, and a catalog for analysts.
+
+::
+
+    <store>/ledger.sqlite       what people entered, what jobs did, and the releases
+    <store>/lake/<table>/       Delta tables
+    <store>/analytics.duckdb    views of the newest releases (its drafts lie in .analytics/)
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+from typing import Self
+
+import polars as pl
+
+from storage import catalog, leases, releases
+from storage.durability import fsync
+from storage.errors import Corrupt, Refused
+from storage.lake import Lake
+from storage.ledger import Ledger, ledger_in
+from storage.releases import Release
+from storage.scan import read_files, selection
+from storage.schemas import TABLES, table_named, tables_of
+from storage.writer import Writer
+
+LAYERS = tuple(dict.fromkeys(table.layer for table in TABLES.values()))
+
+
+def open_store(path: Path | str) -> "Store":
+    """Open the store in a folder; what is missing is made, down to an empty release of every layer."""
+    root = Path(path).resolve()
+    lake = Lake(str(root / "lake"))
+    root.mkdir(parents=True, exist_ok=True)
+    ledger = ledger_in(root / "ledger.sqlite")
+    _prepare(ledger, lake)
+    store = Store(root, ledger, lake)
+    if not store.catalog_path.exists():
+        store.write_catalog()
+    fsync(root)
+    return store
+
+
+class Store:
+    """Reads and writes of one store; thread-safe, and safe beside other processes.
+
+    Attributes
+    ----------
+    path : Path
+    ledger : Ledger
+        Symbols and runs.
+    """
+
+    def __init__(self, path: Path, ledger: Ledger, lake: Lake) -> None:
+        self.path, self.ledger = path, ledger
+        self._lake = lake
+
+    @property
+    def catalog_path(self) -> Path:
+        """Where analysts find the catalog."""
+        return self.path / "analytics.duckdb"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the ledger's connections."""
+        self.ledger.close()
+
+    def release(self, number: int | None = None, *, layer: str = "symbol") -> Release:
+        """Return a release by number, or the newest of a layer; ``NotFound`` for a number never given."""
+        with self.ledger.reading() as connection:
+            if number is not None:
+                return releases.numbered(connection, number)
+            newest = releases.newest(connection, layer)
+        if newest is None:
+            raise Corrupt(f"{self.path}: no release of the {layer} layer; restore the ledger from a backup")
+        return newest
+
+    def releases(self, *, layer: str = "symbol") -> list[Release]:
+        """Return all releases of a layer, newest first."""
+        with self.ledger.reading() as connection:
+            return releases.history(connection, layer)
+
+    def read(
+        self,
+        table: str,
+        *,
+        release: Release | int | None = None,
+        columns: Sequence[str] | None = None,
+        sessions: tuple[date, date] | None = None,
+        symbols: Iterable[str] | None = None,
+    ) -> pl.DataFrame:
+        """Read a table as a release has it.
+
+        Parameters
+        ----------
+        release : Release or int, optional
+            The newest one when not given. Who reads several tables asks for it once, and hands it in.
+        columns : sequence of str, optional
+            All when not given.
+        sessions : tuple of date, optional
+            First and last value of the table's date column, both included.
+        symbols : iterable of str, optional
+            All when not given.
+
+        Returns
+        -------
+        pl.DataFrame
+            Sorted by the table's key within each of its files, and not across them.
+
+        Raises
+        ------
+        NotFound
+            Unknown table or release.
+        Refused
+            Unknown columns, or symbols asked of a table that has none.
+        """
+        entry = table_named(table)
+        pinned = release if isinstance(release, Release) else self.release(release, layer=entry.layer)
+        if pinned.layer != entry.layer:
+            raise Refused(f"release {pinned.number} is of the {pinned.layer} layer, {table} of {entry.layer}")
+        files = self._lake.files(entry, pinned.versions.get(table, 0))
+        return read_files(entry, files, selection(entry, sessions, symbols), columns)
+
+    @contextmanager
+    def writing(self, layer: str, *, owner: str) -> Iterator[Writer]:
+        """Hold a layer's lease, with its tables as the newest release left them.
+
+        Raises
+        ------
+        Locked
+            A live process holds the lease.
+        """
+        tables_of(layer)
+        with leases.held(self.ledger, layer, owner) as lease:
+            if not catalog.is_current(self.catalog_path, self._newest(), self._lake.root):
+                self.write_catalog()
+            yield Writer(self.ledger, self._lake, lease, self.release(layer=layer), self.write_catalog)
+
+    def compact(self, layer: str = "symbol", *, owner: str = "compact", run_id: str | None = None) -> Release:
+        """Merge the small files of closed quarters and publish; the newest release when there are none."""
+        with self.writing(layer, owner=owner) as writer:
+            return writer.publish(run_id=run_id) if writer.compact() else writer.base
+
+    def sql(self, query: str) -> pl.DataFrame:
+        """Run a query on ``analytics.duckdb``, read-only; ``InvalidQuery`` in DuckDB's words."""
+        return catalog.query(self.catalog_path, query)
+
+    def write_catalog(self) -> None:
+        """Write ``analytics.duckdb`` anew, from the newest releases and the ledger as it is.
+
+        Publishing does it; a job does it again when its run has ended, for the table ``runs`` to say so.
+        """
+        with catalog.drafting(self.catalog_path) as draft:
+            newest = self._newest()
+            views = [
+                (table, self._lake.files(table, release.versions.get(table.name, 0)))
+                for release in newest
+                for table in tables_of(release.layer)
+            ]
+            catalog.write(
+                draft,
+                views,
+                {"release": catalog.release_table(newest, self._lake.root), **self.ledger.copies()},
+            )
+
+    def _newest(self) -> list[Release]:
+        return [self.release(layer=layer) for layer in LAYERS]
+
+
+def _prepare(ledger: Ledger, lake: Lake) -> None:
+    """Create missing tables and release their empty versions; of two processes at once, one waits."""
+    with ledger.reading() as connection:
+        released = all(releases.newest(connection, layer) for layer in LAYERS)
+    if released and all(lake.has(table) for table in TABLES.values()):
+        return
+    with ledger.writing() as connection:
+        for table in TABLES.values():
+            if not lake.has(table):
+                lake.create(table)
+        for layer in LAYERS:
+            if releases.newest(connection, layer) is None:
+                versions = {table.name: 0 for table in tables_of(layer)}
+                releases.add(connection, Release(0, layer, None, "", None, versions))

@@ -1,0 +1,183 @@
+"""analytics.duckdb: what an analyst sees is what the release holds."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from datetime import date
+from pathlib import Path
+
+import duckdb
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+from stores import by_key, days, metrics, prices, rows
+
+from storage.catalog import SQL_TYPES
+from storage.errors import Corrupt, InvalidQuery, NotFound
+from storage.schemas import TABLES
+from storage.store import open_store
+
+SESSIONS = days(date(2016, 5, 16), 10, step=15)  # crosses two quarters
+DUCKDB_1 = Path(os.environ.get("RIDGELINE_DUCKDB1", Path(__file__).parents[1] / ".venv" / "duckdb1"))
+
+
+@pytest.fixture
+def store(tmp_path):
+    with open_store(tmp_path / "store") as opened:
+        yield opened
+
+
+def factors(session, beta):
+    return rows(
+        "symbol_factors",
+        symbol=["A", "A", "B"],
+        session=[session] * 3,
+        factor=["IR Beta", "Value", "Value"],
+        beta=[beta] * 3,
+    )
+
+
+@pytest.fixture
+def filled(store):
+    store.ledger.symbols.register(["A", "B"], "files")
+    run = store.ledger.runs.start("symbol_batch", session=SESSIONS[-1])
+    with store.writing("symbol", owner="test") as writer:
+        writer.append("prices", prices(["A", "B"], SESSIONS).with_columns(close=pl.int_range(20) * 1.5))
+        for at, session in enumerate(SESSIONS):
+            writer.append("symbol_factors", factors(session, float(at)))
+        writer.append("symbol_metrics", metrics(["A", "B"], SESSIONS[0], 3.0))
+        writer.append("symbol_metrics", metrics(["A"], SESSIONS[3], 4.0))
+        writer.publish(session=SESSIONS[-1], run_id=run.run_id)
+    return store
+
+
+def test_views_equal_the_release(filled):
+    for name in TABLES:
+        view = filled.sql(f"FROM {name}")
+        assert view.schema == TABLES[name].schema
+        assert_frame_equal(by_key(name, view), by_key(name, filled.read(name)))
+
+
+def test_empty_tables_have_their_types(store):
+    for name, table in TABLES.items():
+        described = store.sql(f"DESCRIBE {name}")
+        assert described["column_type"].to_list() == [SQL_TYPES[dtype] for dtype in table.dtypes.values()]
+        assert store.sql(f"FROM {name}").is_empty()
+
+
+def test_tables_and_columns_are_explained(filled):
+    views = dict(filled.sql("SELECT view_name, comment FROM duckdb_views() WHERE NOT internal").rows())
+    assert views == {name: table.comment for name, table in TABLES.items()}
+    explained = "FROM duckdb_columns() WHERE comment IS NOT NULL"
+    columns = filled.sql(f"SELECT table_name, column_name, comment {explained}")
+    assert set(columns.rows()) == {(t.name, c.name, c.comment) for t in TABLES.values() for c in t.columns}
+
+
+def test_macros(filled):
+    found = filled.sql("from factors_asof(DATE '2016-06-30')")
+    assert found.columns == list(TABLES["symbol_factors"].schema)
+    expected = factors(date(2016, 6, 30), 3.0).sort("symbol", "factor")
+    assert_frame_equal(found.select(expected.columns).sort("symbol", "factor"), expected)
+    assert filled.sql("from factors_asof(DATE '2016-05-15')").is_empty()
+    latest = filled.sql("SELECT symbol, session, price FROM metrics_asof(DATE '2016-12-31') ORDER BY symbol")
+    assert latest.rows() == [("A", SESSIONS[3], 4.0), ("B", SESSIONS[0], 3.0)]
+    history = filled.sql("from prices_of('B')")
+    assert history["session"].to_list() == SESSIONS
+    assert set(history["symbol"]) == {"B"}
+
+
+def test_the_release_and_the_ledger_are_there(filled):
+    release = filled.release()
+    row = filled.sql("FROM release").row(0, named=True)
+    assert (row["number"], row["layer"], row["session"]) == (1, "symbol", SESSIONS[-1])
+    assert row["run_id"] == release.run_id
+    assert filled.sql("SELECT symbol FROM symbols ORDER BY symbol_id")["symbol"].to_list() == ["A", "B"]
+    assert filled.sql("SELECT status FROM runs")["status"].to_list() == ["running"]
+    filled.ledger.runs.finish(release.run_id, "completed")
+    filled.write_catalog()
+    assert filled.sql("SELECT status FROM runs")["status"].to_list() == ["completed"]
+
+
+def test_a_reader_with_the_old_file_open_neither_blocks_nor_is_disturbed(filled):
+    with duckdb.connect(filled.catalog_path, read_only=True) as old:
+        assert old.execute("SELECT count(*) FROM prices").fetchone() == (20,)
+        with filled.writing("symbol", owner="test") as writer:
+            writer.append("prices", prices(["C"], SESSIONS))
+            writer.publish()
+        assert filled.sql("SELECT count(*) AS n FROM prices")["n"].to_list() == [30]
+        assert old.execute("SELECT count(*) FROM prices").fetchone() == (20,)
+
+
+def test_the_file_is_its_owners_alone(filled):
+    assert filled.catalog_path.stat().st_mode & 0o777 == 0o600
+    assert [path.name for path in filled.path.glob(".analytics/*")] == []
+
+
+def test_queries_cannot_write_and_errors_are_duckdbs(filled):
+    with pytest.raises(InvalidQuery, match="nope does not exist"):
+        filled.sql("FROM nope")
+    with pytest.raises(InvalidQuery, match="syntax error"):
+        filled.sql("SELEC 1")
+    with pytest.raises(InvalidQuery, match="read-only"):
+        filled.sql("CREATE TABLE mine AS SELECT 1")
+    assert filled.sql("  ").is_empty()
+
+
+def test_a_missing_catalog_is_made_by_the_next_writer(filled):
+    filled.catalog_path.unlink()
+    with pytest.raises(NotFound, match="next job"):
+        filled.sql("FROM prices")
+    with filled.writing("symbol", owner="test"):
+        assert filled.sql("FROM prices").height == 20
+
+
+def test_a_stale_catalog_is_made_anew_by_the_next_writer(filled):
+    with filled.writing("symbol", owner="test") as writer:
+        stale = filled.catalog_path.read_bytes()
+        writer.delete("prices", symbols=["A"])
+        writer.publish()
+    filled.catalog_path.write_bytes(stale)
+    with filled.writing("symbol", owner="test"):
+        assert filled.sql("FROM prices").height == 10
+    filled.catalog_path.write_bytes(b"torn")
+    with pytest.raises(Corrupt, match="next job makes it anew"):
+        filled.sql("FROM prices")
+    with filled.writing("symbol", owner="test"):
+        assert filled.sql("FROM prices").height == 10
+
+
+def test_a_moved_store_gets_a_new_catalog(filled, tmp_path):
+    filled.close()
+    shutil.move(filled.path, tmp_path / "moved")
+    with open_store(tmp_path / "moved") as moved:
+        with moved.writing("symbol", owner="test"):
+            pass
+        assert moved.sql("FROM prices").height == 20
+
+
+@pytest.mark.skipif(not DUCKDB_1.exists(), reason=f"no DuckDB 1.x in {DUCKDB_1} (pip install --target it)")
+def test_readable_by_duckdb_1(filled):
+    script = """
+import duckdb, json, sys
+c = duckdb.connect(sys.argv[1], read_only=True)
+queries = ["SELECT count(*) FROM prices",
+           "SELECT sum(beta) FROM factors_asof(DATE '2016-06-30')",
+           "SELECT count(*) FROM quarantine",
+           "SELECT number FROM release",
+           "SELECT count(*) FROM prices_of('A')",
+           "SELECT count(*) FROM metrics_asof(DATE '2016-12-31')",
+           "SELECT count(*) FROM duckdb_columns() WHERE comment IS NOT NULL"]
+print(json.dumps([duckdb.__version__] + [c.execute(query).fetchone()[0] for query in queries]))
+"""
+    found = subprocess.run(
+        [sys.executable, "-c", script, filled.catalog_path],
+        env={**os.environ, "PYTHONPATH": str(DUCKDB_1)},
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    version, *answers = json.loads(found.stdout)
+    assert version.startswith("1.")
+    assert answers == [20, 9.0, 0, 1, 10, 2, sum(len(table.columns) for table in TABLES.values())]
