@@ -1,8 +1,9 @@
 """The price panel: long price frames as symbol-by-session arrays; imports numpy, numba and polars."""
 
 from bisect import bisect_left
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import polars as pl
@@ -10,6 +11,7 @@ from numba import njit
 
 from engine.typing import BoolArray, DateArray, FloatArray, Int32Array
 
+ACTIVE_SESSIONS = 252
 PRICE_COLUMNS = ("adj_close", "close", "volume")
 
 
@@ -48,11 +50,7 @@ class Panel:
 
     def active(self, first: int, last: int) -> BoolArray:
         """Symbols with a price in the 252 sessions up to each of the columns: ``(n_symbols, n_columns)``."""
-        begin = max(0, first - 251)
-        priced = np.cumsum(np.isfinite(self.adj_close[:, begin : last + 1]), axis=1, dtype=np.int32)
-        ends = np.arange(first, last + 1) - begin
-        before = np.where(ends >= 252, priced[:, np.maximum(ends - 252, 0)], 0)
-        return priced[:, ends] > before
+        return _recently_priced(self.adj_close, first, last)
 
     def until(self, column: int) -> Self:
         """Copy of the panel that ends at a column, that one included."""
@@ -74,79 +72,87 @@ def build_panel(prices: pl.DataFrame, sessions: DateArray) -> Panel:
         ``(n_sessions,)`` consecutive exchange sessions, ascending.
     """
     symbols = prices["symbol"].unique().sort()
-    codes = prices["symbol"].cast(pl.Enum(symbols)).to_physical().to_numpy().astype(np.int32)
-    return panel_of_ids(prices, codes, dict(enumerate(symbols.to_list())), sessions)
+    ids = prices["symbol"].cast(pl.Enum(symbols)).to_physical().cast(pl.Int32).alias("symbol_id")
+    return panel_of_ids(prices.with_columns(ids), dict(enumerate(symbols.to_list())), sessions)
 
 
-def panel_of_ids(prices: pl.DataFrame, ids: Int32Array, names: dict[int, str], sessions: DateArray) -> Panel:
+def panel_of_ids(prices: pl.DataFrame, names: dict[int, str], sessions: DateArray) -> Panel:
     """Build the panel from integer symbol ids: no string of the price frame is touched.
 
     Parameters
     ----------
     prices : pl.DataFrame
-        ``session, adj_close, close, volume``, ``n_rows`` of them.
-    ids : Int32Array
-        ``(n_rows,)`` id of each row's symbol; rows of ids that ``names`` lacks are left out.
+        ``symbol_id`` (Int32)``, session, adj_close, close, volume``; rows of ids that ``names`` lacks are
+        left out.
     names : dict of int to str
         Symbol of each id; a symbol without any price on the sessions has no row in the panel.
     sessions : DateArray
         ``(n_sessions,)`` consecutive exchange sessions, ascending.
     """
-    columns = _session_columns(prices["session"].to_physical().to_numpy(), sessions)
-    seen = np.zeros(max(names, default=-1) + 1, dtype=np.bool_)
-    _mark_seen(ids, columns, seen)
-    symbols, kept = _named(names, seen)
-    rows = np.full(len(seen), -1, dtype=np.int32)
-    rows[kept] = np.arange(len(kept), dtype=np.int32)
-    shape = (len(symbols), len(sessions))
-    adj_close, close, volume = (
-        _scatter(rows, ids, columns, prices[name].to_numpy(), np.full(shape, np.nan))
-        for name in PRICE_COLUMNS
-    )
-    return Panel(symbols, sessions, adj_close, close, volume, simple_returns(adj_close))
+    symbols = sorted(names.items(), key=lambda item: item[1])
+    rows = np.full(max(names, default=-1) + 1, -1, dtype=np.int32)
+    rows[[symbol_id for symbol_id, _ in symbols]] = np.arange(len(symbols), dtype=np.int32)
+    place = _Place(rows, *_columns_of_days(sessions))
+    arrays = tuple(np.full((len(symbols), len(sessions)), np.nan) for _ in PRICE_COLUMNS)
+    seen = np.zeros(len(symbols), dtype=np.bool_)
+    for ids, days, *values in _chunks(prices):
+        _scatter(place, ids, days, tuple(values), arrays, seen)
+    if not seen.all():
+        arrays = tuple(array[seen] for array in arrays)
+    kept = tuple(name for (_, name), there in zip(symbols, seen.tolist(), strict=True) if there)
+    adj_close, close, volume = arrays
+    return Panel(kept, sessions, adj_close, close, volume, simple_returns(adj_close))
 
 
-def _named(names: dict[int, str], seen: np.ndarray) -> tuple[tuple[str, ...], Int32Array]:
-    ordered = sorted((name, symbol_id) for symbol_id, name in names.items() if seen[symbol_id])
-    return tuple(name for name, _ in ordered), np.array([i for _, i in ordered], dtype=np.int32)
+def _chunks(prices: pl.DataFrame) -> Iterator[tuple[Any, ...]]:
+    """Yield ids, days and prices chunk by chunk as they lie in memory: joining them first costs more."""
+    columns = [
+        prices["symbol_id"],
+        prices["session"].to_physical(),
+        *(prices[name] for name in PRICE_COLUMNS),
+    ]
+    chunks = [column.get_chunks() for column in columns]
+    if len({tuple(len(chunk) for chunk in column) for column in chunks}) > 1:
+        chunks = [[column.rechunk()] for column in columns]
+    for pieces in zip(*chunks, strict=True):
+        yield tuple(piece.to_numpy() for piece in pieces)
 
 
-def _session_columns(days: Int32Array, sessions: DateArray) -> Int32Array:
-    """Column of each day number, -1 for a day that is not among the sessions; ``(n_rows,)``."""
-    first, last = (int(edge) for edge in sessions[[0, -1]].astype("datetime64[D]").astype(np.int64))
-    lookup = np.full(last - first + 1, -1, dtype=np.int32)
-    lookup[sessions.astype("datetime64[D]").astype(np.int64) - first] = np.arange(
-        len(sessions), dtype=np.int32
-    )
-    return _look_up(days, np.int32(first), lookup)
+class _Place(NamedTuple):
+    """Row of each symbol id and, from the first session's day number on, column of each day; -1: none."""
+
+    rows: Int32Array
+    first: int
+    columns: Int32Array
 
 
-@njit(cache=True, nogil=True)
-def _look_up(days: Int32Array, first: np.int32, lookup: Int32Array) -> Int32Array:
-    columns = np.empty(len(days), dtype=np.int32)
-    for i in range(len(days)):
-        offset = days[i] - first
-        columns[i] = lookup[offset] if 0 <= offset < len(lookup) else -1
-    return columns
-
-
-@njit(cache=True, nogil=True)
-def _mark_seen(ids: Int32Array, columns: Int32Array, seen: np.ndarray) -> None:
-    for i in range(len(ids)):
-        if columns[i] >= 0 and 0 <= ids[i] < len(seen):
-            seen[ids[i]] = True
+def _columns_of_days(sessions: DateArray) -> tuple[int, Int32Array]:
+    days = sessions.astype("datetime64[D]").astype(np.int64)
+    lookup = np.full(int(days[-1] - days[0]) + 1, -1, dtype=np.int32)
+    lookup[days - days[0]] = np.arange(len(days), dtype=np.int32)
+    return int(days[0]), lookup
 
 
 @njit(cache=True, nogil=True)
 def _scatter(
-    rows: Int32Array, ids: Int32Array, columns: Int32Array, values: FloatArray, out: FloatArray
-) -> FloatArray:
+    place: _Place,
+    ids: Int32Array,
+    days: Int32Array,
+    values: tuple[FloatArray, ...],
+    arrays: tuple[FloatArray, ...],
+    seen: BoolArray,
+) -> None:
+    rows, first, columns = place
+    adj_close, close, volume = arrays
     for i in range(len(ids)):
-        if columns[i] >= 0 and 0 <= ids[i] < len(rows):
-            row = rows[ids[i]]
-            if row >= 0:
-                out[row, columns[i]] = values[i]
-    return out
+        offset = days[i] - first
+        row = rows[ids[i]] if 0 <= ids[i] < len(rows) else -1
+        column = columns[offset] if 0 <= offset < len(columns) else -1
+        if row >= 0 and column >= 0:
+            adj_close[row, column] = values[0][i]
+            close[row, column] = values[1][i]
+            volume[row, column] = values[2][i]
+            seen[row] = True
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -174,3 +180,16 @@ def simple_returns(adj_close: FloatArray) -> FloatArray:
             returns[i, t] = price / previous - 1.0 if both else np.nan
             previous = price
     return returns
+
+
+@njit(cache=True, nogil=True)
+def _recently_priced(adj_close: FloatArray, first: int, last: int) -> BoolArray:
+    active = np.zeros((len(adj_close), last - first + 1), dtype=np.bool_)
+    for i in range(len(adj_close)):
+        priced = first
+        while priced >= 0 and not adj_close[i, priced] > 0.0:
+            priced -= 1
+        for t in range(first, last + 1):
+            priced = t if adj_close[i, t] > 0.0 else priced
+            active[i, t - first] = priced >= 0 and priced > t - ACTIVE_SESSIONS
+    return active

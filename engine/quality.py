@@ -16,7 +16,7 @@ REASONS = (
     "insufficient_history",  # fewer observations than the number's minimum
     "constant_series",  # the series never moves in the window
     "constant_factor",  # the factor never moves over the rows used
-    "missing_proxy",  # the factor's proxy has no return in the window
+    "missing_proxy",  # the factor itself has fewer returns in the window than the minimum
     "collinear_factors",  # the factors of one model cannot be told apart
     "clipped",  # the raw beta lies outside the stored range
     "proxied",  # sector or universe medians stand in for a short history
@@ -27,6 +27,12 @@ REASONS = (
     "forecast_clipped",  # the forecast left the range seen in its window
     "exact_fit",  # no residual is left: the standard error is 0, t undefined
     "missing_volume",  # fewer than two thirds of the volumes in the window
+    "unknown_symbol",  # the symbol layer has never seen it
+    "no_price",  # no close within the last five sessions
+    "option_not_priced",  # an option without a quote or a model price
+    "entry_price_mark",  # a private position without a mark of its own, valued at its entry price
+    "nav_not_positive",  # weights and percentages of such a book mean nothing
+    "partial_coverage",  # part of the book has no such number and is left out
 )
 
 

@@ -154,7 +154,7 @@ def loadings_frame(panel: Panel, model: RiskModel) -> pl.DataFrame:
     return pl.DataFrame(
         {
             "symbol": pl.Series(panel.symbols, dtype=pl.String).gather(rows),
-            "session": pl.Series([model.session]).cast(pl.Date).new_from_index(0, len(rows)),
+            "session": pl.Series(np.full(len(rows), model.session)).cast(pl.Date),
             "factor": pl.Series(names).gather(np.tile(np.arange(len(names), dtype=np.uint32), len(symbol))),
             "loading": pl.Series(loading, nan_to_null=True),
             "n_obs": np.repeat(model.n_obs[symbol].astype(np.int32), len(names)),
@@ -170,7 +170,7 @@ def covariance_frame(model: RiskModel) -> pl.DataFrame:
     n = len(proxies)
     return pl.DataFrame(
         {
-            "session": pl.Series([model.session]).cast(pl.Date).new_from_index(0, n * n),
+            "session": pl.Series(np.full(n * n, model.session)).cast(pl.Date),
             "factor_1": [one for one in proxies for _ in proxies],
             "factor_2": [other for _ in proxies for other in proxies],
             "covariance": pl.Series(model.proxy_covariance.ravel(), nan_to_null=True),

@@ -1,0 +1,149 @@
+"""The whole analysis of a portfolio on one book. Imports numpy and the parts it composes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from engine.book import SymbolBook
+from engine.composition import (
+    FactorExposures,
+    Holdings,
+    ModelRisk,
+    PortfolioSeries,
+    factor_exposures,
+    holdings_of,
+    model_risk,
+    portfolio_series,
+)
+from engine.concentration import Concentration, SectorWeights, concentration, sector_weights
+from engine.correlation import (
+    average_correlation,
+    cluster_order,
+    diversification_ratio,
+    effective_bets,
+    pairwise_correlation,
+)
+from engine.stress import StressResult, stress
+from engine.typing import FloatArray, IntArray
+from engine.valuation import Positions, Valuation, value_positions
+from engine.volatility import (
+    HarForecast,
+    har_forecast,
+    realized_volatility,
+    volatility_percentile,
+    volatility_trend,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PortfolioVolatility:
+    """Volatility of today's weights, annualized decimals, NaN where the history is too short.
+
+    ``n_obs`` counts the sessions of the last 252 that enter; ``forecast`` says why a forecast is missing.
+    """
+
+    realized_21d: float
+    realized_63d: float
+    realized_252d: float
+    forecast: HarForecast
+    trend: str | None
+    percentile: float
+    n_obs: int
+    series: PortfolioSeries
+
+
+@dataclass(frozen=True, slots=True)
+class Correlations:
+    """Pairwise correlations of the holdings' log returns and what follows from them.
+
+    ``rows`` ``(n,)`` of the book by descending weight; ``matrix`` and ``n_obs`` ``(n, n)``; ``order``
+    ``(n,)`` places similar holdings side by side. Averages are weighted by |E|; NaN where undefined.
+    """
+
+    rows: IntArray
+    matrix: FloatArray
+    n_obs: IntArray
+    order: IntArray
+    average: float
+    diversification_ratio: float
+    effective_bets: float
+    lookback: int
+    min_overlap: int
+
+
+@dataclass(frozen=True, slots=True)
+class PortfolioAnalysis:
+    """Everything that one book says about one portfolio."""
+
+    valuation: Valuation
+    holdings: Holdings
+    exposures: FactorExposures
+    volatility: PortfolioVolatility
+    risk: ModelRisk
+    correlations: Correlations
+    concentration: Concentration
+    sectors: SectorWeights
+    stress: StressResult
+
+
+def analyze(
+    book: SymbolBook,
+    positions: Positions,
+    *,
+    equity: float | None = None,
+    benchmark: Mapping[str, float] | None = None,
+) -> PortfolioAnalysis:
+    """Compose all analytics of the positions; ``equity`` is the account's net asset value when known."""
+    valuation = value_positions(book, positions, equity=equity)
+    holdings, nav = holdings_of(valuation), valuation.weight_base
+    return PortfolioAnalysis(
+        valuation=valuation,
+        holdings=holdings,
+        exposures=factor_exposures(book, holdings, nav),
+        volatility=portfolio_volatility(book, holdings, nav),
+        risk=model_risk(book, holdings, nav),
+        correlations=correlations(book, holdings),
+        concentration=concentration(positions, valuation),
+        sectors=sector_weights(book, positions, valuation, benchmark or {}),
+        stress=stress(book, holdings),
+    )
+
+
+def portfolio_volatility(book: SymbolBook, holdings: Holdings, nav: float) -> PortfolioVolatility:
+    """Measure the volatility of today's weights over their replayed returns."""
+    series = portfolio_series(book, holdings, nav)
+    returns = series.returns[None, :]
+    short, middle, year = (realized_volatility(returns, window) for window in (21, 63, 252))
+    return PortfolioVolatility(
+        realized_21d=float(short[0]),
+        realized_63d=float(middle[0]),
+        realized_252d=float(year[0]),
+        forecast=har_forecast(returns),
+        trend=volatility_trend(short, middle)[0],
+        percentile=float(volatility_percentile(returns)[0][0]),
+        n_obs=int(np.isfinite(series.returns[-252:]).sum()),
+        series=series,
+    )
+
+
+def correlations(
+    book: SymbolBook, holdings: Holdings, *, lookback: int = 90, min_overlap: int = 30
+) -> Correlations:
+    """Correlate the holdings' log returns over the last ``lookback`` sessions, pair by pair."""
+    size = np.abs(holdings.values)
+    ranked = np.argsort(-size, kind="stable")
+    rows, weights = holdings.rows[ranked], size[ranked] / max(size.sum(), np.finfo(float).tiny)
+    log_returns = np.log1p(book.returns[rows, -lookback:])
+    matrix, n_obs = pairwise_correlation(log_returns, min_overlap)
+    return Correlations(
+        rows=rows,
+        matrix=matrix,
+        n_obs=n_obs,
+        order=cluster_order(matrix),
+        average=average_correlation(matrix, weights),
+        diversification_ratio=diversification_ratio(holdings.values[ranked], book.returns[rows, -lookback:]),
+        effective_bets=effective_bets(matrix),
+        lookback=lookback,
+        min_overlap=min_overlap,
+    )

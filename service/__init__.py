@@ -1,0 +1,1 @@
+"""What talks to the world: providers, jobs, the command line; composes engine and storage."""

@@ -1,0 +1,137 @@
+"""Builds the engine's arrays from a release of the store."""
+
+from datetime import date
+
+import numpy as np
+import polars as pl
+
+from engine.book import SymbolBook
+from engine.factor_frames import PROVIDER_FACTOR
+from engine.factors import FACTOR_NAMES, PROXIES
+from engine.panel import Panel, panel_of_ids
+from engine.risk import FACTORS, SPECIFIC
+from engine.typing import DateArray, FloatArray
+from service import clock
+from service.errors import FailedError, UsageError
+from storage.releases import Release
+from storage.store import Store
+
+HISTORY_SESSIONS = 546
+PANEL_COLUMNS = ("symbol_id", "session", "adj_close", "close", "volume")
+BOOK_FACTORS = (*FACTOR_NAMES, PROVIDER_FACTOR)
+
+
+def load_panel(store: Store, release: Release, sessions: DateArray) -> Panel:
+    """Load the price panel of a release on consecutive exchange sessions."""
+    edges = (sessions[0].item(), sessions[-1].item())
+    prices = store.read("prices", release=release, columns=PANEL_COLUMNS, sessions=edges)
+    names = {symbol_id: name for name, symbol_id in store.ledger.symbols.ids().items()}
+    return panel_of_ids(prices, names, sessions)
+
+
+def computed_sessions(store: Store, release: Release) -> DateArray:
+    """Sessions that the symbol layer is computed for, ascending."""
+    sessions = store.read("factor_covariance", release=release, columns=["session"])["session"]
+    return sessions.unique().sort().to_numpy().astype("datetime64[D]")
+
+
+def newest_profiles(profiles: pl.DataFrame, on: date) -> pl.DataFrame:
+    """Newest profile of each symbol that was known on a date, one row a symbol."""
+    return profiles.filter(pl.col("as_of") <= on).sort("as_of").unique("symbol", keep="last").sort("symbol")
+
+
+def benchmark_weights(store: Store, release: Release, on: date) -> dict[str, float]:
+    """Newest sector weights of the benchmark on or before a date; empty when there are none."""
+    known = store.read("benchmark_weights", release=release).filter(pl.col("as_of") <= on)
+    newest = known.filter(pl.col("as_of") == known["as_of"].max())
+    return dict(zip(newest["sector"], newest["weight"], strict=True))
+
+
+def load_book(store: Store, *, asof: date | None = None, release: Release | None = None) -> SymbolBook:
+    """Load the book of a release as of the newest computed session on or before a date.
+
+    Raises
+    ------
+    FailedError
+        Nothing is computed yet.
+    UsageError
+        Nothing is computed as early as that.
+    """
+    release = release or store.release()
+    computed = computed_sessions(store, release)
+    if not len(computed):
+        raise FailedError(f"{store.path} has no computed session; run `ridgeline batch run` first")
+    sessions = computed if asof is None else computed[computed <= np.datetime64(asof)]
+    if not len(sessions):
+        raise UsageError(f"nothing is computed on or before {asof}; the first session is {computed[0]}")
+    last: date = sessions[-1].item()
+    panel = load_panel(store, release, clock.sessions_until(last, HISTORY_SESSIONS))
+    columns = np.arange(len(panel.sessions))
+    priced = np.where(panel.adj_close > 0, columns, -1).max(axis=1)
+    betas, errors = _betas(store, release, panel, last)
+    loadings, specific, proxied = _loadings(store, release, panel, last)
+    known = newest_profiles(store.read("profiles", release=release), last)
+    profiles = {row["symbol"]: row for row in known.iter_rows(named=True)}
+    return SymbolBook(
+        release=release.number,
+        as_of=sessions[-1],
+        symbols=panel.symbols,
+        sessions=panel.sessions,
+        returns=panel.returns,
+        close=panel.close[np.arange(len(priced)), priced],
+        close_age=columns[-1] - priced,
+        betas=betas,
+        standard_errors=errors,
+        factor_names=BOOK_FACTORS,
+        loadings=loadings,
+        specific_variance=specific,
+        risk_proxied=proxied,
+        proxy_covariance=_covariance(store, release, last),
+        sectors=tuple(profiles.get(symbol, {}).get("sector") for symbol in panel.symbols),
+        asset_classes=tuple(profiles.get(symbol, {}).get("asset_class") for symbol in panel.symbols),
+        index={symbol: row for row, symbol in enumerate(panel.symbols)},
+    )
+
+
+def _betas(store: Store, release: Release, panel: Panel, session: date) -> tuple[FloatArray, FloatArray]:
+    frame = store.read(
+        "symbol_factors",
+        release=release,
+        columns=["symbol", "factor", "beta", "se"],
+        sessions=(session, session),
+    )
+    return _matrix(frame, panel, BOOK_FACTORS, "beta"), _matrix(frame, panel, BOOK_FACTORS, "se")
+
+
+def _loadings(
+    store: Store, release: Release, panel: Panel, session: date
+) -> tuple[FloatArray, FloatArray, np.ndarray]:
+    frame = store.read("risk_loadings", release=release, sessions=(session, session))
+    matrix = _matrix(frame, panel, (*FACTORS, SPECIFIC), "loading")
+    proxied = set(frame.filter(pl.col("reasons").str.contains("proxied"))["symbol"])
+    flags = np.array([symbol in proxied for symbol in panel.symbols], dtype=np.bool_)
+    return np.ascontiguousarray(matrix[:, :-1]), np.ascontiguousarray(matrix[:, -1]), flags
+
+
+def _covariance(store: Store, release: Release, session: date) -> FloatArray:
+    frame = store.read("factor_covariance", release=release, sessions=(session, session))
+    proxies = list(PROXIES.values())
+    matrix = np.full((len(proxies), len(proxies)), np.nan)
+    for one, other, value in frame.select("factor_1", "factor_2", "covariance").iter_rows():
+        if value is not None:
+            matrix[proxies.index(one), proxies.index(other)] = value
+    return matrix
+
+
+def _matrix(frame: pl.DataFrame, panel: Panel, factors: tuple[str, ...], value: str) -> FloatArray:
+    """Spread a long frame's values over ``(n_symbols, n_factors)``, NaN where there is no row."""
+    rows = {symbol: row for row, symbol in enumerate(panel.symbols)}
+    columns = {factor: column for column, factor in enumerate(factors)}
+    placed = frame.select(
+        pl.col("symbol").replace_strict(rows, default=None, return_dtype=pl.Int64).alias("row"),
+        pl.col("factor").replace_strict(columns, default=None, return_dtype=pl.Int64).alias("column"),
+        pl.col(value).alias("value"),
+    ).drop_nulls()
+    matrix = np.full((len(rows), len(columns)), np.nan)
+    matrix[placed["row"].to_numpy(), placed["column"].to_numpy()] = placed["value"].to_numpy()
+    return matrix

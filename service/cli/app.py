@@ -1,0 +1,81 @@
+"""Commands, shared options, and the one place where errors become messages and exit codes."""
+
+import sys
+from collections.abc import Callable, Sequence
+from functools import wraps
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import rich_click as click
+from click.exceptions import Abort, ClickException
+
+EXIT_OK, EXIT_USAGE, EXIT_PARTIAL, EXIT_FAILED, EXIT_LOCKED = 0, 2, 3, 4, 5
+DATE = click.DateTime(["%Y-%m-%d"])
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="ridgeline")
+def cli() -> None:
+    """Portfolio analytics from a nightly, columnar symbol layer."""
+
+
+@cli.group()
+def batch() -> None:
+    """The nightly symbol batch."""
+
+
+@cli.group()
+def symbol() -> None:
+    """What the store knows of one symbol."""
+
+
+@cli.group()
+def portfolio() -> None:
+    """Portfolios composed from the symbol layer."""
+
+
+def shared(command: Callable[..., int | None]) -> Callable[..., int | None]:
+    """Give a command the options that every command has."""
+
+    @click.option("--store", "store_path", type=click.Path(path_type=Path), help="Folder of the store.")
+    @click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
+    @wraps(command)
+    def with_options(*args: Any, **kwargs: Any) -> int | None:
+        return command(*args, **kwargs)
+
+    return with_options
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line on arguments; returns the exit code."""
+    for module in ("data", "jobs", "views"):
+        import_module(f"service.cli.{module}")  # which adds its commands
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    try:
+        code: int | None = cli.main(given, prog_name="ridgeline", standalone_mode=False)
+    except ClickException as error:
+        error.show()
+        return EXIT_USAGE
+    except (Abort, KeyboardInterrupt):
+        click.echo("stopped; the previous release stands", err=True)
+        return 130
+    except Exception as error:
+        return _report(error, as_json="--json" in given)
+    return code or EXIT_OK
+
+
+def _report(error: Exception, *, as_json: bool) -> int:
+    """Say what went wrong on stderr, as JSON on stdout too when asked; a bug keeps its traceback."""
+    from service.errors import RidgelineError, exit_code_of
+
+    code = exit_code_of(error)
+    if code is None:
+        raise error
+    if as_json:
+        from service.cli.output import print_json
+
+        name = error.code if isinstance(error, RidgelineError) else type(error).__name__
+        print_json({"error": {"code": name, "message": str(error)}})
+    click.echo(f"ridgeline: {error}", err=True)
+    return code

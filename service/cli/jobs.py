@@ -1,0 +1,65 @@
+"""Commands that compute the symbol layer."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import rich_click as click
+
+from service.cli.app import DATE, EXIT_OK, EXIT_PARTIAL, batch, cli, shared
+
+if TYPE_CHECKING:
+    from service.jobs.symbol_batch import Outcome
+
+
+@batch.command("run")
+@click.option("--session", type=DATE, help="Session to compute; the newest with a market price by default.")
+@shared
+def batch_run(session: datetime | None, store_path: Path | None, as_json: bool) -> int:
+    """Compute betas, risk model and metrics for the sessions that lack them."""
+    from service.cli.progress import TerminalProgress
+    from service.cli.resources import opened
+    from service.jobs.symbol_batch import run_symbol_batch
+
+    with opened(store_path) as (store, settings), TerminalProgress() as progress:
+        outcome = run_symbol_batch(store, settings, progress, session=session.date() if session else None)
+    return _show(outcome, as_json)
+
+
+@cli.command()
+@click.option("--from", "first", type=DATE, required=True, help="First session.")
+@click.option("--to", "last", type=DATE, required=True, help="Last session.")
+@shared
+def backfill(first: datetime, last: datetime, store_path: Path | None, as_json: bool) -> int:
+    """Compute every session of a range that is not computed yet."""
+    from service.cli.progress import TerminalProgress
+    from service.cli.resources import opened
+    from service.jobs import symbol_batch
+
+    with opened(store_path) as (store, settings), TerminalProgress() as progress:
+        outcome = symbol_batch.backfill(store, settings, progress, first=first.date(), last=last.date())
+    return _show(outcome, as_json)
+
+
+@cli.command()
+@shared
+def demo(store_path: Path | None, as_json: bool) -> int:
+    """Simulate a market with known betas, run the batch, analyze a portfolio; leaves nothing behind."""
+    from service.demo import run_demo
+
+    return run_demo(store_path, as_json=as_json)
+
+
+def _show(outcome: "Outcome", as_json: bool) -> int:
+    from service.cli.output import print_fields, print_json
+
+    if as_json:
+        print_json(outcome.as_dict())
+    elif not outcome.sessions:
+        click.echo(f"nothing to do: release {outcome.release} is complete")
+    else:
+        shown = outcome.as_dict()
+        shown["sessions"] = f"{len(outcome.sessions)}: {outcome.sessions[0]} … {outcome.sessions[-1]}"
+        shown["skipped"] = [f"{session} ({reason})" for session, reason in outcome.skipped.items()]
+        print_fields("Symbol batch", shown)
+    return EXIT_PARTIAL if outcome.status == "partial" else EXIT_OK

@@ -1,0 +1,285 @@
+"""Brings checked data into the store: only what is new or changed is written, all of it in one release."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import polars as pl
+
+from engine.ingest_checks import FIELDS, check_prices
+from service import clock
+from service.errors import UsageError
+from service.providers.files import read_prices
+from service.providers.simulated import SOURCE as SIMULATED
+from storage.store import Store
+from storage.writer import Writer
+
+Span: TypeAlias = tuple[date, date]
+Compared: TypeAlias = tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]  # accepted, removed, quarantine
+
+KEY = ["symbol", "session"]
+COMPARED = [*FIELDS, "source", "quality"]
+OWNER = "ingest"
+# Calendar days of stored prices on either side that the checks see beside a batch.
+CONTEXT = timedelta(days=20)
+BLOCK_ROWS = 400_000  # a batch is judged a block of symbols at a time, which bounds the memory of the checks
+
+
+@dataclass(frozen=True, slots=True)
+class Ingested:
+    """What an ingest did.
+
+    Attributes
+    ----------
+    accepted : int
+        Rows that passed the checks: ``new + changed + unchanged``.
+    removed : int
+        Stored rows that the batch shows to be bad ticks.
+    quarantined : dict of str to int
+        Values kept out, by reason.
+    suspects : list of str
+        Rows kept whose move is suspect, as ``SYMBOL YYYY-MM-DD``.
+    release : int or None
+        None when there was nothing to write.
+    """
+
+    rows_read: int
+    accepted: int = 0
+    new: int = 0
+    changed: int = 0
+    unchanged: int = 0
+    removed: int = 0
+    quarantined: dict[str, int] = field(default_factory=dict)
+    suspects: list[str] = field(default_factory=list)
+    new_symbols: int = 0
+    first_session: str | None = None
+    last_session: str | None = None
+    release: int | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the fields as plain values."""
+        return asdict(self)
+
+
+def ingest_prices(
+    store: Store,
+    prices: Path | pl.DataFrame,
+    *,
+    last_session: date | None = None,
+    run_id: str | None = None,
+    advance: Callable[[int, int], None] | None = None,
+) -> Ingested:
+    """Check prices and store what is new or changed; what cannot be a price goes to the quarantine.
+
+    A change at or before the newest computed session marks its symbol to be computed again.
+
+    Parameters
+    ----------
+    store : Store
+    prices : Path or pl.DataFrame
+        A file or folder, or ``symbol, session, open, high, low, close, adj_close, volume, source``.
+    last_session : date, optional
+        Newest session that can have closed; later rows are quarantined. Any session when not given.
+    run_id : str, optional
+        The run that the release is published for.
+    advance : callable, optional
+        Told ``(done, total)`` symbols.
+
+    Raises
+    ------
+    UsageError
+        Simulated prices would stand beside real ones.
+    Locked
+        A live process writes to the symbol layer.
+    """
+    batch = read_prices(prices) if isinstance(prices, Path) else prices
+    if batch.is_empty():
+        return Ingested(0)
+    _refuse_mixture(store, batch)
+    with store.writing("symbol", owner=OWNER) as writer:
+        compared = list(_compared(writer, batch, last_session, advance or _unwatched))
+        accepted, removed, quarantine = (pl.concat(parts) for parts in zip(*compared, strict=True))
+        del compared
+        n_known = len(store.ledger.symbols.ids())
+        written = accepted.filter(pl.col("change") != "unchanged")
+        _write_prices(store, writer, written, removed)
+        n_refused = _append_quarantine(writer, quarantine)
+        release = None
+        if written.height or removed.height or n_refused:
+            release = writer.publish(run_id=run_id).number
+    n_new_symbols = len(store.ledger.symbols.ids()) - n_known
+    return Ingested(
+        batch.height,
+        **_counts(accepted),
+        removed=removed.height,
+        quarantined=dict(sorted(Counter(quarantine["reason"]).items())),
+        new_symbols=n_new_symbols,
+        release=release,
+    )
+
+
+def ingest_table(store: Store, table: str, frame: pl.DataFrame, key: Sequence[str]) -> Ingested:
+    """Store rows of profiles, corporate actions or benchmark weights; a row with a known key replaces it.
+
+    A profile that was known at a computed session marks its symbol to be computed again. Splits are to be
+    stored before the prices that move with them.
+    """
+    if "source" in frame.columns:
+        _refuse_mixture(store, frame)
+    with store.writing("symbol", owner=OWNER) as writer:
+        stored = writer.read(table)
+        rows = frame.select(stored.columns).unique(key, keep="last", maintain_order=True)
+        written = rows.join(stored, on=stored.columns, how="anti", nulls_equal=True)
+        n_changed = written.join(stored, on=key, how="semi").height
+        release = None
+        if written.height:
+            writer.replace(table, pl.concat([stored.join(written, on=key, how="anti"), written]))
+            if table == "profiles":
+                _mark(store, written.rename({"as_of": "session"}), writer.base.session)
+            release = writer.publish().number
+    return Ingested(
+        frame.height,
+        accepted=rows.height,
+        new=written.height - n_changed,
+        changed=n_changed,
+        unchanged=rows.height - written.height,
+        release=release,
+    )
+
+
+def _unwatched(done: int, total: int) -> None:
+    """Tell nobody."""
+
+
+def _refuse_mixture(store: Store, frame: pl.DataFrame) -> None:
+    """Refuse simulated rows beside real ones; no portfolio would know which of its prices are invented."""
+    sources = set(frame["source"].unique())
+    stored = set(store.ledger.symbols.sources().values())
+    if len({source == SIMULATED for source in sources | stored}) > 1:
+        raise UsageError(
+            f"{store.path} holds symbols from {', '.join(sorted(stored)) or 'nowhere'}; rows from "
+            f"{', '.join(sorted(sources))} would mix real prices with simulated ones; give another store"
+        )
+
+
+def _compared(
+    writer: Writer, batch: pl.DataFrame, last_session: date | None, advance: Callable[[int, int], None]
+) -> Iterator[Compared]:
+    """Check a block of symbols at a time and compare it with what is stored."""
+    span = _span(batch["session"])
+    sessions = clock.sessions_between(span[0], min(span[1], last_session or span[1]))
+    events = writer.read("corporate_actions").filter(pl.col("kind") == "split").select(KEY)
+    names = batch["symbol"].unique().sort()
+    size = max(1, BLOCK_ROWS * len(names) // batch.height)
+    for at in range(0, len(names), size):
+        block = names[at : at + size]
+        rows = batch if len(block) == len(names) else batch.filter(pl.col("symbol").is_in(block.implode()))
+        near = writer.read("prices", sessions=span, symbols=block.to_list())
+        accepted, quarantine = check_prices(rows, sessions, history=near, events=events)
+        yield _with_change(accepted, near), _removed(near, quarantine), quarantine
+        advance(at + len(block), len(names))
+
+
+def _span(sessions: pl.Series) -> Span:
+    """First and last day that matter to a batch, within the years that the calendar knows."""
+    first, last = sessions.min(), sessions.max()
+    if not (isinstance(first, date) and isinstance(last, date)):
+        raise UsageError("a price row has no session; give every row one")
+    low, high = date(clock.FIRST_YEAR, 1, 1), date(clock.LAST_YEAR, 12, 31)
+    first, last = (min(max(day, low + CONTEXT), high - CONTEXT) for day in (first, last))
+    return first - CONTEXT, last + CONTEXT
+
+
+def _with_change(accepted: pl.DataFrame, near: pl.DataFrame) -> pl.DataFrame:
+    """Add ``change``: new, changed or unchanged against the stored row of the same symbol and session."""
+    if near.is_empty():
+        return accepted.with_columns(pl.lit("new").alias("change"))
+    stored = near.select(*KEY, *(pl.col(name).alias(f"{name}_stored") for name in COMPARED))
+    same = pl.all_horizontal(pl.col(name).eq_missing(pl.col(f"{name}_stored")) for name in COMPARED)
+    change = (
+        pl.when(pl.col("source_stored").is_null())
+        .then(pl.lit("new"))
+        .when(same)
+        .then(pl.lit("unchanged"))
+        .otherwise(pl.lit("changed"))
+    )
+    both = accepted.join(stored, on=KEY, how="left", maintain_order="left")
+    return both.select(*accepted.columns, change.alias("change"))
+
+
+def _removed(near: pl.DataFrame, quarantine: pl.DataFrame) -> pl.DataFrame:
+    """Find stored rows whose own close is in the quarantine: later prices show them to be bad ticks.
+
+    A bad row of the batch removes no good one that is stored for its session.
+    """
+    bad = quarantine.filter(pl.col("field").is_in(["close", "adj_close"])).select(*KEY, "value")
+    stored = near.select(*KEY, pl.concat_list("close", "adj_close").alias("value")).explode("value")
+    return stored.join(bad, on=[*KEY, "value"], how="semi").select(KEY).unique()
+
+
+def _counts(accepted: pl.DataFrame) -> dict[str, Any]:
+    suspects = accepted.filter(pl.col("quality") == "suspect").select(KEY).sort(KEY)
+    changes = Counter(dict(accepted["change"].value_counts().iter_rows()))
+    return {
+        "accepted": accepted.height,
+        **{change: changes[change] for change in ("new", "changed", "unchanged")},
+        "suspects": [f"{symbol} {session}" for symbol, session in suspects.iter_rows()],
+        "first_session": str(accepted["session"].min()) if accepted.height else None,
+        "last_session": str(accepted["session"].max()) if accepted.height else None,
+    }
+
+
+def _write_prices(store: Store, writer: Writer, written: pl.DataFrame, removed: pl.DataFrame) -> None:
+    """Append new rows; where a symbol's stored rows change or go, replace what it has between them."""
+    ids: dict[str, int] = {}
+    for (source,), rows in written.group_by("source"):
+        ids |= store.ledger.symbols.register(rows["symbol"].unique().sort(), str(source))
+    symbol_id = pl.col("symbol").replace_strict(ids, return_dtype=pl.Int32).alias("symbol_id")
+    rows = written.with_columns(symbol_id) if ids else written.with_columns(symbol_id=pl.lit(None, pl.Int32))
+    touched = pl.concat([written.select(KEY), removed])
+    _mark(store, touched, writer.base.session)
+    restated = pl.concat(
+        [written.filter(pl.col("change") == "changed")["symbol"], removed["symbol"]]
+    ).unique()
+    is_restated = pl.col("symbol").is_in(restated.implode())
+    fresh = rows.filter(~is_restated).drop("change")
+    if fresh.height:
+        writer.append("prices", fresh)
+    if len(restated):
+        _restate(writer, rows.filter(is_restated).drop("change"), removed, restated.to_list())
+
+
+def _restate(writer: Writer, rows: pl.DataFrame, removed: pl.DataFrame, symbols: list[str]) -> None:
+    days = pl.concat([rows["session"], removed["session"]])
+    span: Span = (days.min(), days.max())  # type: ignore[assignment]
+    stored = writer.read("prices", sessions=span, symbols=symbols)
+    kept = stored.join(pl.concat([rows.select(KEY), removed]), on=KEY, how="anti")
+    merged = pl.concat([kept, rows.select(kept.columns)])
+    writer.replace("prices", merged, sessions=span, symbols=symbols)
+
+
+def _mark(store: Store, touched: pl.DataFrame, computed: date | None) -> None:
+    """Ask for symbols to be computed again whose rows at or before the newest computed session changed.
+
+    Before the release is published: a mark without its release costs a computation, the other way round a
+    stale number would stay.
+    """
+    if computed is None:
+        return
+    known = list(store.ledger.symbols.ids())
+    late = touched.filter((pl.col("session") <= computed) & pl.col("symbol").is_in(known))
+    marks = dict(late.group_by("symbol").agg(pl.col("session").min()).iter_rows())
+    store.ledger.symbols.mark_recompute(marks)
+
+
+def _append_quarantine(writer: Writer, quarantine: pl.DataFrame) -> int:
+    """Append what is not there yet, and return how many values that is."""
+    key = [*KEY, "source", "field"]
+    stored = writer.read("quarantine", columns=key)
+    refused = quarantine.unique(key, keep="first", maintain_order=True).join(stored, on=key, how="anti")
+    if refused.height:
+        writer.append("quarantine", refused)
+    return refused.height

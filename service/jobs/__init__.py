@@ -1,0 +1,1 @@
+"""Work that runs outside a request: batches, backfills, compaction."""

@@ -1,0 +1,1 @@
+"""Sources of prices and profiles, one module each."""

@@ -1,0 +1,199 @@
+"""Prices, profiles, actions and benchmark weights from CSV or Parquet files: the offline source.
+
+A file that is not what it should be is refused as a whole, with the file, the row (the header is row 1) and
+the column; values that are prices of the right type but cannot be true are left to the ingest checks.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import date
+from pathlib import Path
+from typing import TypeAlias
+
+import polars as pl
+
+from service.errors import InputError
+
+SOURCE = "files"
+DATE, SESSION = "date", "session"  # a file may call it either
+SUFFIXES = (".csv", ".parquet")
+SYMBOL = r"^[A-Z0-9._-]{1,100}$"
+KINDS = ("split", "dividend", "rename", "delisting")
+WEIGHT_TOLERANCE = 0.01
+
+Types: TypeAlias = Mapping[str, type[pl.DataType]]
+
+NUMBERS = ("open", "high", "low", "close", "adj_close", "volume")
+PRICE_TYPES = {"session": pl.Date, "symbol": pl.String, **dict.fromkeys(NUMBERS, pl.Float64)}
+PROFILE_TYPES = {
+    "symbol": pl.String,
+    **dict.fromkeys(("name", "sector", "industry", "asset_class"), pl.String),
+    **dict.fromkeys(("provider_beta", "market_cap", "pe_ratio", "dividend_yield"), pl.Float64),
+    "as_of": pl.Date,
+}
+ACTION_TYPES = {
+    "symbol": pl.String,
+    "session": pl.Date,
+    "kind": pl.String,
+    "value": pl.Float64,
+    "new_symbol": pl.String,
+}
+BENCHMARK_TYPES = {"benchmark": pl.String, "as_of": pl.Date, "sector": pl.String, "weight": pl.Float64}
+
+
+def read_prices(path: Path) -> pl.DataFrame:
+    """Read ``date, symbol, close[, adj_close, open, high, low, volume]`` from a file or a folder of files.
+
+    Returns
+    -------
+    pl.DataFrame
+        ``symbol, session, open, high, low, close, adj_close, volume, source``; what a file does not have is
+        null. Without any ``adj_close`` the close is taken as adjusted, by the ingest checks.
+
+    Raises
+    ------
+    InputError
+        A file cannot be read, lacks a column or holds a cell that is not of its column's type.
+    """
+    prices = _each(path, lambda file: _read(file, PRICE_TYPES, required=("session", "symbol", "close")))
+    return prices.select("symbol", "session", *NUMBERS, _source())
+
+
+def read_profiles(path: Path, *, as_of: date) -> pl.DataFrame:
+    """Read one profile a row; only ``symbol`` is needed, and ``as_of`` fills in where a file has none."""
+
+    def profiles(file: Path) -> pl.DataFrame:
+        frame = _read(file, PROFILE_TYPES, required=("symbol",)).with_columns(
+            pl.col("as_of").fill_null(as_of)
+        )
+        _refuse(file, frame, ~pl.struct("symbol", "as_of").is_first_distinct(), "symbol", "stands twice")
+        return frame
+
+    return _each(path, profiles).select(*PROFILE_TYPES, _source())
+
+
+def read_actions(path: Path) -> pl.DataFrame:
+    """Read corporate actions: ``symbol, date, kind[, value, new_symbol]``."""
+
+    def actions(file: Path) -> pl.DataFrame:
+        frame = _read(file, ACTION_TYPES, required=("symbol", "session", "kind"))
+        kind, value = pl.col("kind"), pl.col("value")
+        is_value = value.is_not_null() & value.is_finite() & (value > 0)
+        has_value = kind.is_in(("split", "dividend"))
+        _refuse(file, frame, ~kind.is_in(KINDS), "kind", f"is none of {', '.join(KINDS)}")
+        _refuse(file, frame, has_value & ~is_value, "value", "must be above 0 for a split or a dividend")
+        nameless = (kind == "rename") & pl.col("new_symbol").is_null()
+        _refuse(file, frame, nameless, "new_symbol", "is missing; a rename needs it")
+        return frame
+
+    return _each(path, actions).select(*ACTION_TYPES, _source())
+
+
+def read_benchmark(path: Path) -> pl.DataFrame:
+    """Read sector weights: ``benchmark, as_of, sector, weight``; those of one date add up to 1."""
+    weights = _each(path, lambda file: _read(file, BENCHMARK_TYPES, required=tuple(BENCHMARK_TYPES)))
+    weights = weights.select(*BENCHMARK_TYPES)
+    sums = weights.group_by("benchmark", "as_of").agg(pl.col("weight").sum())
+    off = sums.filter(~pl.col("weight").is_between(1 - WEIGHT_TOLERANCE, 1 + WEIGHT_TOLERANCE))
+    if not off.is_empty():
+        benchmark, as_of, total = off.row(0)
+        raise InputError(f"{path}: weights of {benchmark} on {as_of} add up to {total:.4f}; they must to 1")
+    return weights
+
+
+def _source() -> pl.Expr:
+    return pl.lit(SOURCE).alias("source")
+
+
+def _each(path: Path, read: Callable[[Path], pl.DataFrame]) -> pl.DataFrame:
+    """Read a file, or every data file of a folder."""
+    if path.is_dir():
+        files = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES)
+        if not files:
+            raise InputError(f"{path}: no {' or '.join(SUFFIXES)} file in this folder")
+        return pl.concat([read(file) for file in files])
+    if not path.exists():
+        raise InputError(f"{path}: no such file or folder")
+    if path.suffix.lower() not in SUFFIXES:
+        raise InputError(f"{path}: the name must end in {' or '.join(SUFFIXES)}")
+    return read(path)
+
+
+def _read(file: Path, types: Types, *, required: tuple[str, ...]) -> pl.DataFrame:
+    """Read one file into the columns of ``types`` and ``row``, its number in the file."""
+    raw = _raw(file)
+    missing = [name for name in required if name not in raw.columns]
+    if missing:
+        raise InputError(
+            f"{file}: no column {', '.join(map(_given_name, missing))}; "
+            f"it has {', '.join(raw.columns) or 'none'}"
+        )
+    known = [name for name in types if name in raw.columns]
+    text = raw.select(known).with_columns(pl.col(pl.String).str.strip_chars().replace("", None))
+    given = text.with_row_index("row", offset=2).filter(~pl.all_horizontal(pl.col(known).is_null()))
+    if given.is_empty():
+        raise InputError(f"{file}: no rows under the header")
+    typed = [_typed(file, given, name, types[name]) for name in known]
+    absent = [pl.lit(None, dtype).alias(name) for name, dtype in types.items() if name not in known]
+    frame = given.select("row", *typed).with_columns(absent)
+    for name in required:
+        if name not in NUMBERS:  # a missing price is for the ingest checks to quarantine
+            _refuse(file, frame, pl.col(name).is_null(), name, "is missing")
+    for name in ("symbol", "new_symbol"):
+        if name in known:
+            frame = frame.with_columns(pl.col(name).str.to_uppercase())
+            _refuse(file, frame, ~pl.col(name).str.contains(SYMBOL), name, "is not 1–100 of A–Z 0–9 . _ -")
+    return frame.select("row", *types)
+
+
+def _raw(file: Path) -> pl.DataFrame:
+    """Read a file with its header trimmed and in lower case; CSV cells stay text, which ``_typed`` parses."""
+    try:
+        if file.suffix.lower() == ".parquet":
+            raw = pl.read_parquet(file)
+        else:
+            raw = pl.read_csv(file, infer_schema=False)
+    except pl.exceptions.NoDataError as error:
+        raise InputError(f"{file}: empty; write a header and rows") from error
+    except (pl.exceptions.PolarsError, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"{file}: cannot be read ({reason}); give a UTF-8 CSV or a Parquet file") from error
+    names = [name.strip().casefold() for name in raw.columns]
+    raw.columns = raw.columns if len(set(names)) < len(names) else names
+    if raw.columns != names:
+        raise InputError(f"{file}: two columns have one name; columns are {', '.join(raw.columns)}")
+    return raw if SESSION in names else raw.rename({DATE: SESSION}, strict=False)
+
+
+def _typed(file: Path, given: pl.DataFrame, name: str, dtype: type[pl.DataType]) -> pl.Series:
+    """Cast a column; the first value that is not of its type is named."""
+    values = given[name]
+    is_text = values.dtype == pl.String
+    if dtype == pl.Date and is_text:
+        cast = values.str.to_date("%Y-%m-%d", strict=False)
+    elif (
+        values.dtype == pl.Null
+        or (dtype == pl.Date and values.dtype.is_temporal())
+        or (dtype == pl.Float64 and (is_text or values.dtype.is_numeric()))
+        or (dtype == pl.String and (is_text or values.dtype in (pl.Categorical, pl.Enum)))
+    ):
+        cast = values.cast(dtype, strict=False)
+    else:
+        raise InputError(
+            f"{file}: column {_given_name(name)} holds {values.dtype}; it must hold {dtype.__name__}"
+        )
+    what = "is not a date YYYY-MM-DD" if dtype == pl.Date else "is not a number"
+    _refuse(file, given, pl.lit(values.is_not_null() & cast.is_null()), name, what)
+    return cast
+
+
+def _refuse(file: Path, frame: pl.DataFrame, wrong: pl.Expr, column: str, what: str) -> None:
+    """Refuse the file when a row is wrong, naming the first."""
+    rows = frame.filter(wrong)
+    if not rows.is_empty():
+        row, value = rows.select("row", column).row(0)
+        more = f" ({rows.height} such rows)" if rows.height > 1 else ""
+        raise InputError(f"{file}: row {row}, column {_given_name(column)}: {value!r} {what}{more}")
+
+
+def _given_name(column: str) -> str:
+    return DATE if column == SESSION else column

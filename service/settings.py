@@ -1,0 +1,64 @@
+"""Settings: a TOML file, then the environment. The only place that reads the environment."""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from service.errors import UsageError
+
+PREFIX = "RIDGELINE_"
+CONFIG = PREFIX + "CONFIG"
+DEFAULT_CONFIG = "ridgeline.toml"
+
+
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Everything that can be set. Each field is a key of the TOML file and ``RIDGELINE_<FIELD>``.
+
+    Attributes
+    ----------
+    store : str
+        Folder of the store.
+    backfill_sessions : int
+        Missed sessions that one run of the batch makes good.
+    coverage_threshold : float
+        Share of the active symbols that must have a price before a session is computed.
+    half_life : int
+        Sessions after which a weight of the factor covariance has halved.
+    session_close : str
+        New York time from which a session counts as closed, ``HH:MM``; half an hour allows for late prints.
+    ny_time : str or None
+        A fixed New York time, ISO 8601, instead of the clock; for tests.
+    """
+
+    store: str = "data/store"
+    backfill_sessions: Annotated[int, Meta(ge=1)] = 30
+    coverage_threshold: Annotated[float, Meta(ge=0, le=1)] = 0.8
+    half_life: Annotated[int, Meta(ge=1)] = 42
+    session_close: Annotated[str, Meta(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")] = "16:30"
+    ny_time: str | None = None
+
+
+def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings; ``UsageError`` names a key that is unknown or has the wrong type."""
+    given = os.environ if environment is None else environment
+    path = Path(given.get(CONFIG, DEFAULT_CONFIG))
+    values: dict[str, Any] = {}
+    if path.exists():
+        try:
+            values = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise UsageError(f"{path}: {error}; mend the file or name another in {CONFIG}") from error
+    elif CONFIG in given:
+        raise UsageError(f"{CONFIG} names {path}, which does not exist")
+    for name in Settings.__struct_fields__:
+        if (key := PREFIX + name.upper()) in given:
+            values[name] = given[key]
+    try:
+        return msgspec.convert(values, Settings, strict=False)
+    except msgspec.ValidationError as error:
+        raise UsageError(f"settings ({path} and {PREFIX}*): {error}") from error
