@@ -12,7 +12,9 @@ from rich.table import Table
 
 from service.analysis import to_plain
 
-console = Console()
+# Wide where nobody looks: a pipe or a file gets whole lines.
+WIDTH = None if sys.stdout.isatty() else 160
+console = Console(width=WIDTH)
 
 
 def print_json(answer: Any) -> None:
@@ -29,7 +31,8 @@ def records(frame: pl.DataFrame) -> list[dict[str, Any]]:
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """Print a table; numbers to the right, at four significant places."""
-    table = Table(title=title, title_justify="left", title_style="bold", header_style="bold", box=None)
+    console.print(title, style="bold", highlight=False, soft_wrap=True)
+    table = Table(header_style="bold", box=None, show_header=any(columns))
     lines = [[text(value) for value in row] for row in rows]
     samples = [[row[column] for row in lines] for column in range(len(columns))]
     for name, sample in zip(columns, samples, strict=True):

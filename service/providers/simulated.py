@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
-from itertools import product
+from itertools import islice, product
 
 import numpy as np
 import polars as pl
@@ -28,6 +28,7 @@ SECTORS = (
 # Daily volatility of each proxy, in the order of PROXIES, and correlation of each with the market.
 VOLATILITY = np.array([0.010, 0.009, 0.0098, 0.0115, 0.0125, 0.0102, 0.0130, 0.0078])
 MARKET_CORRELATION = np.array([1.0, -0.30, 0.94, 0.95, 0.88, 0.97, 0.87, 0.91])
+LAST_LETTERS = "QXVZJ"
 SHORT_SHARE = 0.05
 # One symbol in seven misses a price in thirty.
 GAPPY_SHARE, GAP_SHARE = 0.15, 0.03
@@ -95,7 +96,9 @@ def simulate(sessions: DateArray, *, n_symbols: int = 500, seed: int = 7) -> Sim
     covariance = _proxy_covariance()
     rng = np.random.default_rng([seed, 0])
     proxies = rng.multivariate_normal(np.full(8, 2e-4), covariance, size=len(sessions), method="cholesky").T
-    symbols = tuple(name for name, _ in zip(_names(), range(n_symbols), strict=False))
+    symbols = tuple(islice(_names(), n_symbols))
+    if not DELISTED < n_symbols <= len(symbols):
+        raise ValueError(f"{n_symbols} symbols cannot be named; ask for more than {DELISTED}, up to 6,000")
     drawn = [_draw(np.random.default_rng([seed, 1 + i]), proxies) for i in range(n_symbols)]
     exposures = np.array([each[0] for each in drawn])
     returns = np.concatenate([proxies, np.array([each[1] for each in drawn])])
@@ -130,8 +133,8 @@ def _proxy_covariance() -> FloatArray:
 
 
 def _names() -> Iterator[str]:
-    """Pronounceable names of five letters, unlike any listed ticker: they all end in Q or X."""
-    for last, *middle in product("QX", "AEIOU", "RLNTSMDK", "AEIOU", "BVZGFP"):
+    """Pronounceable names of five letters, with a last letter that few tickers have."""
+    for last, *middle in product(LAST_LETTERS, "AEIOU", "RLNTSMDK", "AEIOU", "BVZGFP"):
         vowel, consonant, second, first = middle
         yield f"{first}{second}{consonant}{vowel}{last}"
 
