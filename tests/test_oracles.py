@@ -1,14 +1,18 @@
 """The two independent answers agree with each other before either judges the engine; imports no engine."""
 
+from pathlib import Path
+
 import naive
 import naive_portfolio
 import naive_series
 import numpy as np
 import oracles
+import polars as pl
 import pytest
 from markets import PROXIES, make_market
 from tolerance import assert_agree
 
+REAL = Path(__file__).resolve().parents[2] / "shared" / "data" / "real_prices_2013_2017.parquet"
 MARKETS = {
     "full": {"seed": 1},
     "gaps": {"seed": 2, "gaps": 0.02},
@@ -157,3 +161,30 @@ def test_conditional_means_agree_with_the_precision_matrix(scenario):
     expected = oracles.conditional_mean(known, covariance, 0.0 if {0, 1} & set(given) else 0.1)
     for k in range(8):
         assert_agree(answer[k], given.get(k, expected[k]), 1e-10)
+
+
+def test_pairwise_correlations_need_a_repair():
+    """300 series that share as few as 30 sessions: the matrix is far from positive semidefinite."""
+    rng = np.random.default_rng(10)
+    logs = rng.standard_normal((300, 90)) * 0.01
+    logs[rng.random(logs.shape) < 0.4] = np.nan
+    matrix = oracles.correlations(logs, 10)
+    assert np.linalg.eigvalsh(matrix).min() < -0.2
+    repaired = naive_portfolio.repaired(matrix)
+    assert np.linalg.eigvalsh(repaired).min() > -1e-10
+    assert_agree(np.diag(repaired), np.ones(300), 1e-12)
+    assert naive_portfolio.effective_bets(repaired) < 300
+
+
+@pytest.mark.skipif(not REAL.exists(), reason=f"the real prices are not here: {REAL}")
+@pytest.mark.parametrize(("session", "treasuries"), [("2015-08-24", 0.15), ("2017-11-10", 0.18)])
+def test_conditional_shocks_that_are_known(session, treasuries):
+    prices = pl.read_parquet(REAL).pivot(on="symbol", index="date", values="close").sort("date")
+    prices = prices.filter(pl.col("date") <= np.datetime64(session).item())
+    proxies = np.array([naive.simple_returns(prices[p].cast(pl.Float64).to_numpy()) for p in PROXIES])
+    covariance, _ = naive.ewma_covariance(proxies)
+    dotcom = naive_portfolio.shocked_proxies(naive_portfolio.SCENARIOS["dotcom_crash_2000"])
+    assert abs(naive_portfolio.correlated_proxies(dotcom, covariance)[1] - treasuries) < 0.005
+    if session == "2017-11-10":
+        crash = naive_portfolio.correlated_proxies({0: -0.35}, covariance)
+        assert abs(crash[3] + 0.38) < 0.005

@@ -80,13 +80,14 @@ def victims(tmp_path):
         victim.communicate()
 
 
-def test_killed_writers_leave_whole_releases(tmp_path, victims):
+@pytest.mark.parametrize("kills", [KILLS, pytest.param(500, marks=pytest.mark.slow)])
+def test_killed_writers_leave_whole_releases(tmp_path, victims, kills):
     rng = random.Random(2017)
     in_midwork = 0
     with open_store(tmp_path / "store") as store:
         seen = [store.release()]
         following = victims()
-        for attempt in range(KILLS):
+        for attempt in range(kills):
             victim, following = following, victims()
             assert victim.stdout.readline() == b"ready\n"
             victim.stdin.write(b"go\n")
@@ -110,7 +111,7 @@ def test_killed_writers_leave_whole_releases(tmp_path, victims):
             assert counted.row(0) == (len(SYMBOLS) * len(WEEKS), float(value_of(seen[-1])))
         for release in store.releases():
             assert_whole(store, release)
-    assert in_midwork > KILLS // 5
+    assert in_midwork > kills // 5
 
 
 def is_ahead(store, release):

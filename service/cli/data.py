@@ -19,13 +19,17 @@ PATH = click.Path(path_type=Path)
 @shared
 def ingest(path: Path, store_path: Path | None, as_json: bool) -> int:
     """Check and store prices: a CSV or Parquet file, or a folder of them."""
+    from service import clock
     from service.cli.resources import opened
     from service.ingest import ingest_prices
     from service.providers.files import read_prices
 
     prices = read_prices(path)
-    with opened(store_path) as (store, _):
-        return _show_ingested(f"Prices from {path}", ingest_prices(store, prices), as_json)
+    with opened(store_path) as (store, settings):
+        closed = clock.last_closed_session(settings)
+        return _show_ingested(
+            f"Prices from {path}", ingest_prices(store, prices, last_session=closed), as_json
+        )
 
 
 @cli.command("ingest-profiles")

@@ -133,7 +133,7 @@ def _proxy_covariance() -> FloatArray:
 
 
 def _names() -> Iterator[str]:
-    """Pronounceable names of five letters, with a last letter that few tickers have."""
+    """Pronounceable names of five letters, in a fixed order."""
     for last, *middle in product(LAST_LETTERS, "AEIOU", "RLNTSMDK", "AEIOU", "BVZGFP"):
         vowel, consonant, second, first = middle
         yield f"{first}{second}{consonant}{vowel}{last}"
