@@ -123,7 +123,7 @@ def _returns(panel: Panel, priced: IntArray, names: list[str]) -> Columns:
     prices = _gathered(panel.adj_close, priced)
     since = prices[:, :1] / prices[:, 1:] - 1.0
     return {
-        "price": _gathered(panel.close, priced[:, :1])[:, 0],
+        "price": panel.close_at(priced[:, 0]),
         "return_1d": panel.returns[:, -1],
         **dict(zip(names, since.T, strict=True)),
     }
@@ -149,7 +149,7 @@ def _year(panel: Panel, last: IntArray) -> Columns:
     high, low, worst, n_priced = year_of_prices(panel.adj_close)
     n_obs, zero_share, largest = year_of_returns(panel.returns)
     latest = _gathered(panel.adj_close, last[:, None])[:, 0]
-    scale = _gathered(panel.close, last[:, None])[:, 0] / latest
+    scale = panel.close_at(last) / latest
     return {
         "max_drawdown_1y": worst - 1.0,
         "high_52w": high * scale,

@@ -1,18 +1,16 @@
 """The price panel: long price frames as symbol-by-session arrays; imports numpy, numba and polars."""
 
 from bisect import bisect_left
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 
 import numpy as np
 import polars as pl
 from numba import njit
 
-from engine.typing import BoolArray, DateArray, FloatArray, Int32Array
+from engine.typing import BoolArray, DateArray, FloatArray, Int32Array, IntArray
 
 ACTIVE_SESSIONS = 252
-PRICE_COLUMNS = ("adj_close", "close", "volume")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +23,11 @@ class Panel:
         ``(n_symbols,)`` in ascending order.
     sessions : DateArray
         ``(n_sessions,)`` ascending and consecutive; a session on which nobody traded is a column too.
-    adj_close, close, volume, returns : FloatArray
+    adj_close, returns : FloatArray
         ``(n_symbols, n_sessions)``, NaN where missing. ``returns`` are simple returns of ``adj_close``.
+    close, volume : FloatArray
+        ``(n_symbols, n_recent)`` of the last ``n_recent`` sessions, NaN where missing: nothing older is
+        asked of them, and reading and filling them is a third of a panel's cost.
     """
 
     symbols: tuple[str, ...]
@@ -50,14 +51,22 @@ class Panel:
 
     def active(self, first: int, last: int) -> BoolArray:
         """Symbols with a price in the 252 sessions up to each of the columns: ``(n_symbols, n_columns)``."""
-        return _recently_priced(self.adj_close, first, last)
+        return _recently_priced(self.adj_close, first, last, ACTIVE_SESSIONS)
+
+    def close_at(self, columns: IntArray) -> FloatArray:
+        """Close of each symbol at a column of its own ``(n_symbols,)``, NaN where it is too old or -1."""
+        recent = columns - (len(self.sessions) - self.close.shape[1])
+        found = self.close[np.arange(len(columns)), np.maximum(recent, 0)]
+        return np.where((recent >= 0) & (columns >= 0), found, np.nan)
 
     def until(self, column: int) -> Self:
-        """Copy of the panel that ends at a column, that one included."""
-        end = column + 1
+        """Panel that ends at a column, that one included; a copy unless that is the last one."""
+        later = len(self.sessions) - column - 1
         arrays = (self.adj_close, self.close, self.volume, self.returns)
-        copies = (np.ascontiguousarray(array[:, :end]) for array in arrays)
-        return type(self)(self.symbols, self.sessions[:end], *copies)
+        adj_close, close, volume, returns = (
+            np.ascontiguousarray(array[:, : array.shape[1] - later]) for array in arrays
+        )
+        return type(self)(self.symbols, self.sessions[: column + 1], adj_close, close, volume, returns)
 
 
 def build_panel(prices: pl.DataFrame, sessions: DateArray) -> Panel:
@@ -73,49 +82,53 @@ def build_panel(prices: pl.DataFrame, sessions: DateArray) -> Panel:
     """
     symbols = prices["symbol"].unique().sort()
     ids = prices["symbol"].cast(pl.Enum(symbols)).to_physical().cast(pl.Int32).alias("symbol_id")
-    return panel_of_ids(prices.with_columns(ids), dict(enumerate(symbols.to_list())), sessions)
+    prices = prices.with_columns(ids)
+    return panel_of_ids(prices, prices, dict(enumerate(symbols.to_list())), sessions, n_recent=len(sessions))
 
 
-def panel_of_ids(prices: pl.DataFrame, names: dict[int, str], sessions: DateArray) -> Panel:
-    """Build the panel from integer symbol ids: no string of the price frame is touched.
+def panel_of_ids(
+    prices: pl.DataFrame, recent: pl.DataFrame, names: dict[int, str], sessions: DateArray, *, n_recent: int
+) -> Panel:
+    """Build the panel from integer symbol ids: no string of the price frames is touched.
 
     Parameters
     ----------
     prices : pl.DataFrame
-        ``symbol_id`` (Int32)``, session, adj_close, close, volume``; rows of ids that ``names`` lacks are
-        left out.
+        ``symbol_id`` (Int32)``, session, adj_close``; rows of ids that ``names`` lacks are left out.
+    recent : pl.DataFrame
+        ``symbol_id, session, close, volume``; rows before the last ``n_recent`` sessions are left out.
     names : dict of int to str
         Symbol of each id; a symbol without any price on the sessions has no row in the panel.
     sessions : DateArray
         ``(n_sessions,)`` consecutive exchange sessions, ascending.
+    n_recent : int
+        Sessions that ``close`` and ``volume`` reach back.
     """
     symbols = sorted(names.items(), key=lambda item: item[1])
     rows = np.full(max(names, default=-1) + 1, -1, dtype=np.int32)
     rows[[symbol_id for symbol_id, _ in symbols]] = np.arange(len(symbols), dtype=np.int32)
-    place = _Place(rows, *_columns_of_days(sessions))
-    arrays = tuple(np.full((len(symbols), len(sessions)), np.nan) for _ in PRICE_COLUMNS)
-    seen = np.zeros(len(symbols), dtype=np.bool_)
-    for ids, days, *values in _chunks(prices):
-        _scatter(place, ids, days, tuple(values), arrays, seen)
+    whole = _Place(rows, *_columns_of_days(sessions))
+    last = _Place(rows, *_columns_of_days(sessions[-n_recent:]))
+    adj_close = _spread(prices, "adj_close", whole, (len(symbols), len(sessions)))
+    shape = (len(symbols), min(n_recent, len(sessions)))
+    close, volume = (_spread(recent, name, last, shape) for name in ("close", "volume"))
+    seen = _recently_priced(adj_close, len(sessions) - 1, len(sessions) - 1, len(sessions))[:, 0]
     if not seen.all():
-        arrays = tuple(array[seen] for array in arrays)
+        adj_close, close, volume = adj_close[seen], close[seen], volume[seen]
     kept = tuple(name for (_, name), there in zip(symbols, seen.tolist(), strict=True) if there)
-    adj_close, close, volume = arrays
     return Panel(kept, sessions, adj_close, close, volume, simple_returns(adj_close))
 
 
-def _chunks(prices: pl.DataFrame) -> Iterator[tuple[Any, ...]]:
-    """Yield ids, days and prices chunk by chunk as they lie in memory: joining them first costs more."""
-    columns = [
-        prices["symbol_id"],
-        prices["session"].to_physical(),
-        *(prices[name] for name in PRICE_COLUMNS),
-    ]
+def _spread(prices: pl.DataFrame, name: str, place: "_Place", shape: tuple[int, int]) -> FloatArray:
+    """Spread a column over symbols and sessions, chunk by chunk as it lies in memory: joining costs more."""
+    columns = [prices["symbol_id"], prices["session"].to_physical(), prices[name]]
     chunks = [column.get_chunks() for column in columns]
     if len({tuple(len(chunk) for chunk in column) for column in chunks}) > 1:
         chunks = [[column.rechunk()] for column in columns]
-    for pieces in zip(*chunks, strict=True):
-        yield tuple(piece.to_numpy() for piece in pieces)
+    out = np.full(shape, np.nan)
+    for ids, days, values in zip(*chunks, strict=True):
+        _scatter(place, ids.to_numpy(), days.to_numpy(), values.to_numpy(), out)
+    return out
 
 
 class _Place(NamedTuple):
@@ -134,25 +147,14 @@ def _columns_of_days(sessions: DateArray) -> tuple[int, Int32Array]:
 
 
 @njit(cache=True, nogil=True)
-def _scatter(
-    place: _Place,
-    ids: Int32Array,
-    days: Int32Array,
-    values: tuple[FloatArray, ...],
-    arrays: tuple[FloatArray, ...],
-    seen: BoolArray,
-) -> None:
+def _scatter(place: _Place, ids: Int32Array, days: Int32Array, values: FloatArray, out: FloatArray) -> None:
     rows, first, columns = place
-    adj_close, close, volume = arrays
     for i in range(len(ids)):
         offset = days[i] - first
         row = rows[ids[i]] if 0 <= ids[i] < len(rows) else -1
         column = columns[offset] if 0 <= offset < len(columns) else -1
         if row >= 0 and column >= 0:
-            adj_close[row, column] = values[0][i]
-            close[row, column] = values[1][i]
-            volume[row, column] = values[2][i]
-            seen[row] = True
+            out[row, column] = values[i]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -183,7 +185,7 @@ def simple_returns(adj_close: FloatArray) -> FloatArray:
 
 
 @njit(cache=True, nogil=True)
-def _recently_priced(adj_close: FloatArray, first: int, last: int) -> BoolArray:
+def _recently_priced(adj_close: FloatArray, first: int, last: int, n_sessions: int) -> BoolArray:
     active = np.zeros((len(adj_close), last - first + 1), dtype=np.bool_)
     for i in range(len(adj_close)):
         priced = first
@@ -191,5 +193,5 @@ def _recently_priced(adj_close: FloatArray, first: int, last: int) -> BoolArray:
             priced -= 1
         for t in range(first, last + 1):
             priced = t if adj_close[i, t] > 0.0 else priced
-            active[i, t - first] = priced >= 0 and priced > t - ACTIVE_SESSIONS
+            active[i, t - first] = priced >= 0 and priced > t - n_sessions
     return active

@@ -129,12 +129,13 @@ def _completed(
     floor = np.percentile(specific[fitted], SPECIFIC_FLOOR_PERCENTILE)
     specific = np.maximum(specific, floor)  # NaN stays NaN
     short = active & ((reasons & INSUFFICIENT) > 0)
-    for sector in {sectors[row] for row in np.flatnonzero(short).tolist()}:
-        of_sector = np.array([sector is not None and other == sector for other in sectors])
-        peers = fitted & of_sector
+    codes = np.unique(np.array([sector or "" for sector in sectors]), return_inverse=True)[1]
+    known = np.array([sector is not None for sector in sectors])
+    for code in np.unique(codes[short]):
+        peers = fitted & known & (codes == code)
         if peers.sum() < MIN_SECTOR_MEMBERS:
             peers = fitted
-        targets = short & np.array([other == sector for other in sectors])
+        targets = short & (codes == code)
         loadings[targets] = np.median(loadings[peers], axis=0)
         specific[targets] = np.median(specific[peers])
     reasons[short] |= PROXIED

@@ -17,16 +17,28 @@ from storage.releases import Release
 from storage.store import Store
 
 HISTORY_SESSIONS = 546
-PANEL_COLUMNS = ("symbol_id", "session", "adj_close", "close", "volume")
+RECENT_SESSIONS = 252
 BOOK_FACTORS = (*FACTOR_NAMES, PROVIDER_FACTOR)
 
 
-def load_panel(store: Store, release: Release, sessions: DateArray) -> Panel:
-    """Load the price panel of a release on consecutive exchange sessions."""
-    edges = (sessions[0].item(), sessions[-1].item())
-    prices = store.read("prices", release=release, columns=PANEL_COLUMNS, sessions=edges)
+def load_panel(store: Store, release: Release, sessions: DateArray, *, n_fits: int = 1) -> Panel:
+    """Load the price panel of a release on consecutive exchange sessions, to compute the last ``n_fits``."""
+    n_recent = min(len(sessions), RECENT_SESSIONS + n_fits - 1)
+
+    days: list[date] = sessions.tolist()
+
+    def read(columns: tuple[str, ...], since: date) -> pl.DataFrame:
+        wanted = ("symbol_id", "session", *columns)
+        return store.read("prices", release=release, columns=wanted, sessions=(since, days[-1]))
+
     names = {symbol_id: name for name, symbol_id in store.ledger.symbols.ids().items()}
-    return panel_of_ids(prices, names, sessions)
+    return panel_of_ids(
+        read(("adj_close",), days[0]),
+        read(("close", "volume"), days[-n_recent]),
+        names,
+        sessions,
+        n_recent=n_recent,
+    )
 
 
 def computed_sessions(store: Store, release: Release) -> DateArray:
@@ -43,7 +55,7 @@ def newest_profiles(profiles: pl.DataFrame, on: date) -> pl.DataFrame:
 def benchmark_weights(store: Store, release: Release, on: date) -> dict[str, float]:
     """Newest sector weights of the benchmark on or before a date; empty when there are none."""
     known = store.read("benchmark_weights", release=release).filter(pl.col("as_of") <= on)
-    newest = known.filter(pl.col("as_of") == known["as_of"].max())
+    newest = known.filter(pl.col("as_of") == pl.col("as_of").max())
     return dict(zip(newest["sector"], newest["weight"], strict=True))
 
 
@@ -78,7 +90,7 @@ def load_book(store: Store, *, asof: date | None = None, release: Release | None
         symbols=panel.symbols,
         sessions=panel.sessions,
         returns=panel.returns,
-        close=panel.close[np.arange(len(priced)), priced],
+        close=panel.close_at(priced),
         close_age=columns[-1] - priced,
         betas=betas,
         standard_errors=errors,

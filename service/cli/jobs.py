@@ -55,11 +55,13 @@ def _show(outcome: "Outcome", as_json: bool) -> int:
 
     if as_json:
         print_json(outcome.as_dict())
-    elif not outcome.sessions:
+    elif not outcome.sessions and not outcome.skipped:
         click.echo(f"nothing to do: release {outcome.release} is complete")
     else:
         shown = outcome.as_dict()
-        shown["sessions"] = f"{len(outcome.sessions)}: {outcome.sessions[0]} … {outcome.sessions[-1]}"
+        shown["sessions"] = (
+            f"{len(outcome.sessions)}: {', '.join(outcome.sessions[:1] + outcome.sessions[1:][-1:])}"
+        )
         shown["skipped"] = [f"{session} ({reason})" for session, reason in outcome.skipped.items()]
         print_fields("Symbol batch", shown)
     return EXIT_PARTIAL if outcome.status == "partial" else EXIT_OK

@@ -3,7 +3,7 @@
 Data-driven: what is missing is done, and a run that finds nothing missing publishes nothing.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from datetime import date
 from typing import Any, Literal
@@ -17,8 +17,9 @@ from engine.typing import DateArray
 from service import clock
 from service.book_loader import HISTORY_SESSIONS, computed_sessions, load_panel, newest_profiles
 from service.errors import FailedError, UsageError
-from service.jobs import symbol_phases
 from service.jobs.progress import Progress
+from service.jobs.symbol_phases import Phases
+from service.jobs.work_list import Work, nightly_work, portions
 from service.settings import Settings
 from storage.releases import Release
 from storage.store import Store
@@ -30,23 +31,23 @@ MARKET = PROXIES["Market"]
 CHUNK_SIZE = 60_000
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
-    """Sessions to compute, ascending: new ones and those to be computed again; and what has to wait."""
-
-    new: DateArray
-    again: DateArray
-    remainder: int = 0
-
-    @property
-    def sessions(self) -> DateArray:
-        """All of them, ascending."""
-        return np.union1d(self.new, self.again)
-
-
 @dataclass(slots=True)
 class Outcome:
-    """What a run did. ``skipped`` maps a session to why it could not be computed."""
+    """What a run did.
+
+    Attributes
+    ----------
+    sessions : list of str
+        The computed ones; ``recomputed`` of them had been computed before.
+    remainder : int
+        Missing sessions that are left to later runs.
+    symbols : int
+        Symbols with a price in the panel of the last portion.
+    missing_proxies : list of str
+        Factor proxies without a price on some computed session.
+    skipped : dict of str to str
+        Why a session could not be computed.
+    """
 
     run_id: str
     status: Literal["completed", "partial", "failed"] = "completed"
@@ -81,13 +82,8 @@ def run_symbol_batch(
                 f"{MARKET} has no price on {target}, and without the market no session is computed; "
                 f"ingest it, or give one of the sessions up to {priced[-1]}"
             )
-        marks = store.ledger.symbols.recompute_marks()
-        return plan_work(
-            priced[priced <= target],
-            computed_sessions(store, release),
-            min(marks.values(), default=None),
-            limit=settings.backfill_sessions,
-        )
+        computed, marks = computed_sessions(store, release), store.ledger.symbols.recompute_marks()
+        return nightly_work(priced[priced <= target], computed, marks, limit=settings.backfill_sessions)
 
     return _run(store, settings, progress, plan, triggered_by)
 
@@ -108,27 +104,9 @@ def backfill(
     def plan(release: Release) -> Work:
         priced = _priced_sessions(store, release)
         wanted = priced[(priced >= np.datetime64(first)) & (priced <= np.datetime64(last))]
-        computed = computed_sessions(store, release)
-        return Work(np.setdiff1d(wanted, computed), wanted[:0])
+        return Work(np.setdiff1d(wanted, computed_sessions(store, release)), wanted[:0])
 
     return _run(store, settings, progress, plan, triggered_by)
-
-
-def plan_work(priced: DateArray, computed: DateArray, recompute_from: date | None, *, limit: int) -> Work:
-    """Decide which sessions to compute.
-
-    Without any computed session only the newest one; else every session from the first computed one on that
-    is not computed, oldest first, at most ``limit`` a run, and again every computed session from
-    ``recompute_from`` on: two universe statistics couple the symbols of a session.
-    """
-    nothing = priced[:0]
-    again = nothing if recompute_from is None else computed[computed >= np.datetime64(recompute_from)]
-    if not len(computed):
-        return Work(priced[-1:], nothing)
-    missing = np.setdiff1d(priced[priced >= computed[0]], computed)
-    if priced[-1] < computed[0]:
-        missing = priced[-1:]
-    return Work(missing[:limit], again, max(0, len(missing) - limit))
 
 
 def _priced_sessions(store: Store, release: Release) -> DateArray:
@@ -149,23 +127,19 @@ def _run(
     outcome = Outcome(run.run_id)
     try:
         with store.writing("symbol", owner=JOB) as writer:
-            marks = store.ledger.symbols.recompute_marks()
             work = plan(writer.base)
             outcome.remainder = work.remainder
-            if len(work.sessions):
-                _compute(store, settings, progress, writer, work, outcome)
-            if outcome.sessions or (marks and not work.remainder):
-                computed = computed_sessions(store, writer.base)
-                newest = max([*computed.tolist(), *map(date.fromisoformat, outcome.sessions)], default=None)
-                writer.publish(session=newest, run_id=run.run_id, recomputed=marks)
+            if work.n_sessions:
+                _Batch(store, settings, progress, writer, outcome).compute(work)
+            if outcome.sessions or work.marks:
+                newest: date | None = writer.read("factor_covariance", columns=["session"])["session"].max()  # type: ignore[assignment]
+                writer.publish(session=newest, run_id=run.run_id, recomputed=work.marks)
             outcome.release = writer.base.number
     except BaseException as error:
-        store.ledger.runs.finish(
-            run.run_id, "failed", summary=outcome.as_dict(), error=str(error) or repr(error)
-        )
+        summary = outcome.as_dict()
+        store.ledger.runs.finish(run.run_id, "failed", summary=summary, error=str(error) or repr(error))
         raise
-    if outcome.sessions and (outcome.missing_proxies or outcome.skipped):
-        outcome.status = "partial"
+    outcome.status = "partial" if outcome.missing_proxies or outcome.skipped else "completed"
     items = (len(outcome.sessions) + len(outcome.skipped), len(outcome.skipped))
     store.ledger.runs.finish(run.run_id, outcome.status, items=items, summary=outcome.as_dict())
     if outcome.sessions:
@@ -173,66 +147,79 @@ def _run(
     return outcome
 
 
-def _compute(
-    store: Store, settings: Settings, progress: Progress, writer: Writer, work: Work, outcome: Outcome
-) -> None:
-    """Compute all sessions of the work, a chunk of consecutive ones at a time."""
-    n_symbols = len(store.ledger.symbols.ids())
-    profiles = store.read("profiles", release=writer.base)
-    changes = profiles["as_of"].unique().sort().to_numpy().astype("datetime64[D]")
-    chunks = list(_chunks(work, max(1, CHUNK_SIZE // max(1, n_symbols)), changes))
-    unit = "symbols" if len(work.sessions) == 1 else "dates"
-    phases = symbol_phases.Phases(progress, n_symbols if unit == "symbols" else len(work.sessions), unit)
-    for sessions, is_new in chunks:
-        first = clock.sessions_until(sessions[0].item(), HISTORY_SESSIONS)
-        panel = load_panel(store, writer.base, np.union1d(first, sessions))
-        usable = _gate(settings, panel, sessions, work, outcome)
-        span = (panel.column(sessions[0]), panel.column(sessions[-1]))
-        known = newest_profiles(profiles, sessions[0].item())
-        for table, frame in phases.compute(panel, known, span, half_life=settings.half_life).items():
-            kept = frame.filter(pl.col("session").is_in(pl.Series(usable).implode()))
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """A run under way: what it reads, where it writes and whom it tells."""
+
+    store: Store
+    settings: Settings
+    progress: Progress
+    writer: Writer
+    outcome: Outcome
+
+    def compute(self, work: Work) -> None:
+        """Compute all sessions of the work, a portion at a time, which bounds the memory."""
+        n_symbols = len(self.store.ledger.symbols.ids())
+        profiles = self.store.read("profiles", release=self.writer.base)
+        changes = profiles["as_of"].unique().sort().to_numpy().astype("datetime64[D]")
+        unit = "symbols" if work.n_sessions == 1 else "dates"
+        phases = Phases(self.progress, n_symbols if unit == "symbols" else work.n_sessions, unit)
+        for sessions, is_new in portions(work, max(1, CHUNK_SIZE // max(1, n_symbols)), changes):
+            history = clock.sessions_until(sessions[0].item(), HISTORY_SESSIONS)
+            days = np.union1d(history, sessions)
+            panel = load_panel(self.store, self.writer.base, days, n_fits=len(sessions))
+            try:
+                usable = self._usable(panel, sessions, work.target)
+            except FailedError as error:
+                phases.fail(str(error))
+                raise
+            span = (panel.column(sessions[0]), panel.column(sessions[-1]))
+            known = newest_profiles(profiles, sessions[0].item())
+            tables = phases.compute(panel, known, span, half_life=self.settings.half_life)
+            self._write(tables, sessions, usable, is_new=is_new)
+            self._account(panel, usable, is_new=is_new)
+            self.store.ledger.runs.beat(self.outcome.run_id)
+        phases.complete(len(self.outcome.sessions), self.outcome.missing_proxies)
+
+    def _usable(self, panel: Panel, sessions: DateArray, target: np.datetime64 | None) -> DateArray:
+        """Leave out sessions on which too few active symbols have a price; the target must not be one."""
+        first, last = panel.column(sessions[0]), panel.column(sessions[-1])
+        active = panel.active(first, last)
+        priced = active & np.isfinite(panel.adj_close[:, first : last + 1])
+        coverage = priced.sum(axis=0) / active.sum(axis=0)
+        thin = coverage < self.settings.coverage_threshold
+        for session, share in zip(sessions[thin], coverage[thin], strict=True):
+            needed = f"{self.settings.coverage_threshold:.0%} must"
+            reason = (
+                f"only {share:.0%} of the active symbols have a price, {needed}; ingest the missing prices"
+            )
+            if session == target:
+                raise FailedError(f"{session}: {reason} and run again")
+            self.outcome.skipped[str(session)] = reason
+            self.progress.add_activity(f"{session} skipped: {reason}", "warning")
+        usable: DateArray = sessions[~thin]
+        return usable
+
+    def _write(
+        self, tables: dict[str, pl.DataFrame], sessions: DateArray, usable: DateArray, *, is_new: bool
+    ) -> None:
+        """Append new sessions and replace those computed before; a skipped one has no rows afterwards."""
+        for table, frame in tables.items():
+            kept = frame.filter(pl.col("session").is_in(pl.Series(usable, dtype=pl.Date).implode()))
             if is_new:
-                writer.append(table, kept)
+                self.writer.append(table, kept)
             else:
-                writer.replace(table, kept, sessions=(sessions[0].item(), sessions[-1].item()))
-        outcome.sessions += [str(each) for each in usable]
+                self.writer.replace(table, kept, sessions=(sessions[0].item(), sessions[-1].item()))
+
+    def _account(self, panel: Panel, usable: DateArray, *, is_new: bool) -> None:
+        outcome = self.outcome
+        outcome.sessions += [str(session) for session in usable]
         outcome.recomputed += 0 if is_new else len(usable)
         outcome.symbols = len(panel.symbols)
-        outcome.missing_proxies = [proxy for proxy in PROXIES.values() if panel.row(proxy) is None]
-    phases.complete(len(outcome.sessions), outcome.missing_proxies)
-
-
-def _gate(settings: Settings, panel: Panel, sessions: DateArray, work: Work, outcome: Outcome) -> DateArray:
-    """Leave out sessions on which too few of the active symbols have a price; fail when it is the newest."""
-    usable = []
-    for session in sessions:
-        at = panel.column(session)
-        active = panel.active(at, at)[:, 0]
-        coverage = float(np.isfinite(panel.adj_close[active, at]).mean()) if active.any() else 0.0
-        if coverage >= settings.coverage_threshold:
-            usable.append(session)
-            continue
-        reason = (
-            f"only {coverage:.0%} of the active symbols have a price, {settings.coverage_threshold:.0%} must"
-        )
-        if session == work.sessions[-1]:
-            raise FailedError(f"{session}: {reason}; ingest the missing prices and run again")
-        outcome.skipped[str(session)] = reason
-    return np.array(usable, dtype="datetime64[D]")
-
-
-def _chunks(work: Work, size: int, changes: DateArray) -> Iterator[tuple[DateArray, bool]]:
-    """Split the work into runs of neighbors, all new or all computed before, ``size`` at most.
-
-    A run does not cross one of the ``changes`` either, the dates from which other profiles hold.
-    """
-    for sessions, is_new in ((work.again, False), (work.new, True)):
-        calendar = (
-            clock.sessions_between(sessions[0].item(), sessions[-1].item()) if len(sessions) else sessions
-        )
-        gap = np.diff(np.searchsorted(calendar, sessions), prepend=-2) > 1
-        change = np.diff(np.searchsorted(changes, sessions, side="right"), prepend=-1) > 0
-        starts = np.flatnonzero(gap | change)
-        for run in np.split(sessions, starts[1:]):
-            for at in range(0, len(run), size):
-                yield run[at : at + size], is_new
+        at = [panel.column(session) for session in usable]
+        for proxy in PROXIES.values():
+            row = panel.row(proxy)
+            lacking = bool(at) and (row is None or not np.isfinite(panel.adj_close[row, at]).all())
+            if lacking and proxy not in outcome.missing_proxies:
+                outcome.missing_proxies.append(proxy)
+                self.progress.add_activity(f"the factor proxy {proxy} lacks prices", "warning")

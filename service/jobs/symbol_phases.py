@@ -61,6 +61,10 @@ class Phases:
                 summary += f"; without a price: {', '.join(missing_proxies)}"
             self._progress.complete_phase(phase_id, success=True, summary=summary)
 
+    def fail(self, reason: str) -> None:
+        """End the first phase as failed: the prices do not suffice."""
+        self._progress.complete_phase("prices", success=False, summary=reason)
+
     def _factors(self, panel: Panel, phase_id: str, span: tuple[int, int]) -> pl.DataFrame:
         models = [model for model in MODELS if model.factor_set == FACTOR_SETS[phase_id]]
         frame = factor_frame(panel, fit_factors(panel, models, first=span[0], last=span[1]), first=span[0])
