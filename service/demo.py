@@ -2,7 +2,7 @@
 
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
@@ -11,11 +11,16 @@ from typing import Any
 import numpy as np
 from scipy.stats import t as student
 
-from engine.analysis import analyze
+from engine.analysis import analyze, correlations, portfolio_volatility
+from engine.book import SymbolBook
+from engine.composition import factor_exposures, holdings_of, model_risk
+from engine.concentration import concentration
 from engine.factors import MODELS, Model, factor_returns
 from engine.panel import Panel
 from engine.regression import fit_factors
+from engine.stress import stress
 from engine.typing import FloatArray
+from engine.valuation import Positions, value_positions
 from service import clock
 from service.analysis import describe
 from service.book_loader import HISTORY_SESSIONS, benchmark_weights, load_book, load_panel
@@ -50,6 +55,7 @@ def run_demo(store_path: Path | None, *, as_json: bool) -> int:
     banner("SIMULATED DATA: fictional symbols, made-up prices")
     for show in TABLES:
         show(answer["portfolio"])
+    print_table("Nightly batch", ("phase", "status", "summary"), [p.values() for p in answer["phases"]])
     print_table("Known against recovered betas, share within ± 2 se", *_comparison(answer["recovered"]))
     print_table("Milliseconds", ("step", "ms"), answer["milliseconds"].items())
     banner("SIMULATED DATA")
@@ -59,7 +65,7 @@ def run_demo(store_path: Path | None, *, as_json: bool) -> int:
 def _demo(store: Store) -> dict[str, Any]:
     timings: Timings = {}
     sessions = clock.sessions_until(LAST_SESSION, N_SESSIONS)
-    with TerminalProgress() as progress:
+    with _Watched() as progress:
         with _timed(timings, "simulate the market"):
             market = simulate(sessions, n_symbols=N_SYMBOLS)
         with _timed(timings, "ingest"):
@@ -72,11 +78,13 @@ def _demo(store: Store) -> dict[str, Any]:
     benchmark = benchmark_weights(store, store.release(), sessions[-1].item())
     with _timed(timings, "first analysis, compilation included"):
         analyze(book, positions, equity=EQUITY, benchmark=benchmark)
-    with _timed(timings, "analysis"):
+    _time_parts(timings, book, positions)
+    with _timed(timings, "whole analysis"):
         analysis = analyze(book, positions, equity=EQUITY, benchmark=benchmark)
     panel = load_panel(store, store.release(), sessions[-HISTORY_SESSIONS:])
     return {
         "data": "simulated",
+        "phases": progress.phases,
         "portfolio": describe(book, positions, analysis, benchmark),
         "recovered": recovered(market, panel),
         "milliseconds": timings,
@@ -88,6 +96,39 @@ def _ingest(store: Store, market: SimulatedMarket) -> None:
     ingest_table(store, "profiles", market.profiles, ["symbol", "as_of"])
     ingest_table(store, "benchmark_weights", market.benchmark, ["benchmark", "as_of", "sector"])
     ingest_prices(store, market.prices)
+
+
+class _Watched(TerminalProgress):
+    """Shows the bars where there is a terminal, and keeps the phases for the report."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.phases: list[dict[str, str]] = []
+
+    def complete_phase(self, phase_id: str, success: bool, summary: str) -> None:
+        """Note how the phase ended."""
+        super().complete_phase(phase_id, success, summary)
+        self.phases.append(
+            {"phase": phase_id, "status": "completed" if success else "failed", "summary": summary}
+        )
+
+
+def _time_parts(timings: Timings, book: SymbolBook, positions: Positions) -> None:
+    """Time each part of an analysis by itself."""
+    valuation = value_positions(book, positions, equity=EQUITY)
+    holdings, nav = holdings_of(valuation), valuation.weight_base
+    parts: dict[str, Callable[[], object]] = {
+        "value": lambda: value_positions(book, positions, equity=EQUITY),
+        "factor exposures": lambda: factor_exposures(book, holdings, nav),
+        "volatility": lambda: portfolio_volatility(book, holdings, nav),
+        "risk model": lambda: model_risk(book, holdings, nav),
+        "correlations": lambda: correlations(book, holdings),
+        "concentration": lambda: concentration(positions, valuation),
+        "stress": lambda: stress(book, holdings),
+    }
+    for name, part in parts.items():
+        with _timed(timings, f"  {name}"):
+            part()
 
 
 @contextmanager

@@ -15,8 +15,10 @@ from service.errors import InputError
 
 REQUIRED = ("Symbol", "Quantity", "Entry Price Per Share", "Entry Date")
 OPTION_FIELDS = ("Underlying Symbol", "Strike Price", "Expiration Date", "Option Type")
-SYMBOL = re.compile(r"[A-Z0-9._-]{1,100}")
+SYMBOL = re.compile(r"[A-Za-z0-9._-]{1,100}")
+ROOT = re.compile(r"[A-Za-z]{1,6}")
 OCC_SYMBOL = re.compile(r"[A-Z]{1,6}\d{6}[CP]\d{8}")
+DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
 CASH_PREFIX = "CASH_"
 
@@ -49,7 +51,7 @@ def read_positions(path: Path) -> Positions:
         raise InputError(f"{path}: {len(problems)} problem(s)\n" + "\n".join(map(str, problems)))
     lots = [row for _, row in rows if not row.get("Exit Date")]
     return Positions(
-        symbols=tuple(row["Symbol"].upper() for row in lots),
+        symbols=tuple(symbol_of(row) for row in lots),
         quantity=np.array([float(row["Quantity"]) for row in lots], dtype=np.float64),
         entry_price=np.array([float(row["Entry Price Per Share"]) for row in lots], dtype=np.float64),
         kinds=tuple(kind_of(row) for row in lots),
@@ -57,15 +59,24 @@ def read_positions(path: Path) -> Positions:
     )
 
 
+def symbol_of(row: dict[str, str]) -> str:
+    """Symbol of a row; the OCC symbol of an option whose row gives none."""
+    if row["Symbol"]:
+        return row["Symbol"].upper()
+    underlying, strike, expiration, option_type = (row[field] for field in OPTION_FIELDS)
+    day = date.fromisoformat(expiration)
+    return f"{underlying.upper()}{day:%y%m%d}{option_type[0].upper()}{round(1000 * float(strike)):08d}"
+
+
 def kind_of(row: dict[str, str]) -> Kind:
     """Tell what a row is from its class, else from its symbol and option fields."""
-    symbol = row["Symbol"].upper()
+    symbol = symbol_of(row)
     stated, subtype = row.get("Investment Class", "").upper(), row.get("Investment Subtype", "").upper()
     if symbol.startswith(CASH_PREFIX) or subtype == "CASH":
         return "cash"
     if stated in ("OPTIONS", "PRIVATE"):
         return "option" if stated == "OPTIONS" else "private"
-    if not stated and (OCC_SYMBOL.fullmatch(symbol) or any(row.get(field) for field in OPTION_FIELDS)):
+    if not stated and (OCC_SYMBOL.fullmatch(symbol) or any(row.get(field) for field in OPTION_FIELDS[:3])):
         return "option"
     return "public"
 
@@ -79,7 +90,10 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: not UTF-8 at byte {error.start}; save the file as UTF-8") from error
     lines = [line for line in text.splitlines() if not line.lstrip().startswith("#")]
-    records = list(csv.reader(lines, strict=True))
+    try:
+        records = list(csv.reader(lines, strict=True))
+    except csv.Error as error:
+        raise InputError(f"{path}: not a CSV file ({error}); check its quotes") from error
     while records and not any(cell.strip() for cell in records[0]):
         records.pop(0)
     if not records:
@@ -101,7 +115,9 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
 
 
 def _problems(number: int, row: dict[str, str]) -> Iterator[Problem]:
-    if not SYMBOL.fullmatch(row["Symbol"].upper()):
+    if not row["Symbol"] and row.get("Underlying Symbol"):
+        yield from _option_problems(number, row)
+    elif not SYMBOL.fullmatch(row["Symbol"]):
         yield Problem(number, "Symbol", f"{row['Symbol']!r} is not 1–100 of A–Z 0–9 . _ -")
     quantity, price = _number(row["Quantity"]), _number(row["Entry Price Per Share"])
     if quantity is None or quantity == 0:
@@ -116,6 +132,19 @@ def _problems(number: int, row: dict[str, str]) -> Iterator[Problem]:
         yield Problem(number, "Investment Class", f"{stated!r} is none of PUBLIC, OPTIONS, PRIVATE")
 
 
+def _option_problems(number: int, row: dict[str, str]) -> Iterator[Problem]:
+    """What keeps a row without a symbol from naming its option."""
+    underlying, strike, expiration, option_type = (row.get(field, "") for field in OPTION_FIELDS)
+    if not ROOT.fullmatch(underlying):
+        yield Problem(number, "Underlying Symbol", f"{underlying!r} is not 1–6 letters")
+    if not 0 < (_number(strike) or 0) < 1e5:
+        yield Problem(number, "Strike Price", f"{strike!r} is not above 0 and below 100,000")
+    if not _is_date(expiration):
+        yield Problem(number, "Expiration Date", f"{expiration!r} is not a date YYYY-MM-DD")
+    if option_type.upper() not in ("CALL", "PUT"):
+        yield Problem(number, "Option Type", f"{option_type!r} is neither CALL nor PUT")
+
+
 def _number(text: str) -> float | None:
     value = float(text) if NUMBER.fullmatch(text) else math.nan
     return value if math.isfinite(value) else None
@@ -123,6 +152,6 @@ def _number(text: str) -> float | None:
 
 def _is_date(text: str) -> bool:
     try:
-        return len(text) == 10 and bool(date.fromisoformat(text))
+        return bool(DATE.fullmatch(text) and date.fromisoformat(text))
     except ValueError:
         return False

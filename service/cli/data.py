@@ -20,6 +20,7 @@ PATH = click.Path(path_type=Path)
 def ingest(path: Path, store_path: Path | None, as_json: bool) -> int:
     """Check and store prices: a CSV or Parquet file, or a folder of them."""
     from service import clock
+    from service.cli.progress import TerminalProgress
     from service.cli.resources import opened
     from service.ingest import ingest_prices
     from service.providers.files import read_prices
@@ -27,9 +28,15 @@ def ingest(path: Path, store_path: Path | None, as_json: bool) -> int:
     prices = read_prices(path)
     with opened(store_path) as (store, settings):
         closed = clock.last_closed_session(settings)
-        return _show_ingested(
-            f"Prices from {path}", ingest_prices(store, prices, last_session=closed), as_json
-        )
+        with TerminalProgress() as progress:
+            progress.start_phase("ingest", "Checking prices", prices["symbol"].n_unique(), "symbols")
+            result = ingest_prices(
+                store,
+                prices,
+                last_session=closed,
+                advance=lambda done, _: progress.update_phase_progress("ingest", done),
+            )
+    return _show_ingested(f"Prices from {path}", result, as_json)
 
 
 @cli.command("ingest-profiles")
