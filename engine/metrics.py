@@ -14,6 +14,7 @@ from engine.volatility import har_forecast, realized_volatility, volatility_perc
 Columns: TypeAlias = dict[str, Any]  # name -> (n_symbols,) array
 
 SUSPECT_MOVE = 0.5
+HISTORY_SESSIONS = 546  # whatever else the panel holds: a number must not depend on it
 VOLUME_WINDOW, VOLUME_MIN_OBSERVATIONS = 21, 14
 HORIZONS = {"return_1w": 5, "return_1m": 21, "return_3m": 63, "return_1y": YEAR}
 PERIODS = {"return_mtd": "datetime64[M]", "return_ytd": "datetime64[Y]"}
@@ -66,13 +67,13 @@ def symbol_metrics(panel: Panel, profiles: pl.DataFrame, *, at: int) -> pl.DataF
     month or year), null when the panel holds none. ``return_1d`` is the return of ``at`` itself. ``price`` is
     the unadjusted close of P_t; the 52-week high and low are adjusted closes brought to its level. ``n_obs``
     counts the returns of the last 252 sessions, ``missing_sessions`` those sessions without a price since the
-    symbol's first one in the panel, ``days_stale`` the sessions since P_t. Quality is ``ok`` without reasons,
-    ``unavailable`` without any return.
+    symbol's first one among those read, ``days_stale`` the sessions since P_t. Quality is ``ok`` without
+    reasons, ``unavailable`` without any return.
 
     Parameters
     ----------
     panel : Panel
-        ``(n_symbols, n_sessions)``; 546 sessions up to ``at`` serve every metric. Later ones are not read.
+        ``(n_symbols, n_sessions)``; the 546 sessions up to ``at`` are read, no others.
     profiles : pl.DataFrame
         One row per ``symbol`` with ``market_cap``, ``pe_ratio`` and ``sector``; a lacking column is null.
     at : int
@@ -84,7 +85,8 @@ def symbol_metrics(panel: Panel, profiles: pl.DataFrame, *, at: int) -> pl.DataF
         ``COLUMNS``, in the panel's order of symbols; returns, annual volatilities, drawdown and distances
         are decimals.
     """
-    panel = panel.until(at)
+    panel = panel.until(at, HISTORY_SESSIONS)
+    at = len(panel.sessions) - 1
     references = _references(panel.sessions)
     priced = priced_columns(panel.adj_close, np.array([at, *references.values()]))
     last = priced[:, 0]

@@ -1,6 +1,7 @@
 """The price panel: long price frames as symbol-by-session arrays; imports numpy, numba and polars."""
 
 from bisect import bisect_left
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Self
 
@@ -59,14 +60,19 @@ class Panel:
         found = self.close[np.arange(len(columns)), np.maximum(recent, 0)]
         return np.where((recent >= 0) & (columns >= 0), found, np.nan)
 
-    def until(self, column: int) -> Self:
-        """Panel that ends at a column, that one included; a copy unless that is the last one."""
-        later = len(self.sessions) - column - 1
-        arrays = (self.adj_close, self.close, self.volume, self.returns)
-        adj_close, close, volume, returns = (
-            np.ascontiguousarray(array[:, : array.shape[1] - later]) for array in arrays
+    def until(self, column: int, n_sessions: int | None = None) -> Self:
+        """Panel of the ``n_sessions`` (all when not given) that end at a column, a copy if any are left out."""
+        end = column + 1
+        first = 0 if n_sessions is None else max(0, end - n_sessions)
+        recent = len(self.sessions) - self.close.shape[1]
+        adj_close, returns = (
+            np.ascontiguousarray(array[:, first:end]) for array in (self.adj_close, self.returns)
         )
-        return type(self)(self.symbols, self.sessions[: column + 1], adj_close, close, volume, returns)
+        close, volume = (
+            np.ascontiguousarray(array[:, max(0, first - recent) : end - recent])
+            for array in (self.close, self.volume)
+        )
+        return type(self)(self.symbols, self.sessions[first:end], adj_close, close, volume, returns)
 
 
 def build_panel(prices: pl.DataFrame, sessions: DateArray) -> Panel:
@@ -109,9 +115,9 @@ def panel_of_ids(
     rows[[symbol_id for symbol_id, _ in symbols]] = np.arange(len(symbols), dtype=np.int32)
     whole = _Place(rows, *_columns_of_days(sessions))
     last = _Place(rows, *_columns_of_days(sessions[-n_recent:]))
-    adj_close = _spread(prices, "adj_close", whole, (len(symbols), len(sessions)))
+    (adj_close,) = _spread(prices, ("adj_close",), whole, (len(symbols), len(sessions)))
     shape = (len(symbols), min(n_recent, len(sessions)))
-    close, volume = (_spread(recent, name, last, shape) for name in ("close", "volume"))
+    close, volume = _spread(recent, ("close", "volume"), last, shape)
     seen = _recently_priced(adj_close, len(sessions) - 1, len(sessions) - 1, len(sessions))[:, 0]
     if not seen.all():
         adj_close, close, volume = adj_close[seen], close[seen], volume[seen]
@@ -119,16 +125,19 @@ def panel_of_ids(
     return Panel(kept, sessions, adj_close, close, volume, simple_returns(adj_close))
 
 
-def _spread(prices: pl.DataFrame, name: str, place: "_Place", shape: tuple[int, int]) -> FloatArray:
-    """Spread a column over symbols and sessions, chunk by chunk as it lies in memory: joining costs more."""
-    columns = [prices["symbol_id"], prices["session"].to_physical(), prices[name]]
+def _spread(
+    prices: pl.DataFrame, names: Sequence[str], place: "_Place", shape: tuple[int, int]
+) -> tuple[FloatArray, ...]:
+    """Spread columns over symbols and sessions, chunk by chunk as they lie in memory: joining costs more."""
+    columns = [prices[name].to_physical() for name in ("symbol_id", "session", *names)]
     chunks = [column.get_chunks() for column in columns]
     if len({tuple(len(chunk) for chunk in column) for column in chunks}) > 1:
         chunks = [[column.rechunk()] for column in columns]
-    out = np.full(shape, np.nan)
-    for ids, days, values in zip(*chunks, strict=True):
-        _scatter(place, ids.to_numpy(), days.to_numpy(), values.to_numpy(), out)
-    return out
+    outs = tuple(np.full(shape, np.nan) for _ in names)
+    for parts in zip(*chunks, strict=True):
+        ids, days, *values = (part.to_numpy() for part in parts)
+        _scatter(place, ids, days, tuple(values), outs)
+    return outs
 
 
 class _Place(NamedTuple):
@@ -147,17 +156,26 @@ def _columns_of_days(sessions: DateArray) -> tuple[int, Int32Array]:
 
 
 @njit(cache=True, nogil=True)
-def _scatter(place: _Place, ids: Int32Array, days: Int32Array, values: FloatArray, out: FloatArray) -> None:
+def _scatter(
+    place: _Place,
+    ids: Int32Array,
+    days: Int32Array,
+    values: tuple[FloatArray, ...],
+    outs: tuple[FloatArray, ...],
+) -> None:
     rows, first, columns = place
+    known, row = -1, -1
     for i in range(len(ids)):
+        if ids[i] != known:  # rows lie sorted by symbol as a rule: one look-up serves a run of them
+            known = ids[i]
+            row = rows[known] if 0 <= known < len(rows) else -1
         offset = days[i] - first
-        row = rows[ids[i]] if 0 <= ids[i] < len(rows) else -1
         column = columns[offset] if 0 <= offset < len(columns) else -1
         if row >= 0 and column >= 0:
-            out[row, column] = values[i]
+            for k in range(len(outs)):
+                outs[k][row, column] = values[k][i]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
 def simple_returns(adj_close: FloatArray) -> FloatArray:
     """Return P_t / P_{t-1} − 1 between adjacent sessions that both have a price above 0.
 
@@ -172,16 +190,22 @@ def simple_returns(adj_close: FloatArray) -> FloatArray:
         ``(n_symbols, n_sessions)`` decimals; the first column is NaN. A gap costs two returns: it never
         becomes a many-session return in a one-session slot.
     """
+    # NumPy asks the system for huge pages, which Numba's own arrays do without: first touch costs a third.
     returns = np.empty_like(adj_close)
-    n_symbols, n_sessions = adj_close.shape
-    for i in range(n_symbols):
-        previous = np.nan
-        for t in range(n_sessions):
-            price = adj_close[i, t]
-            both = price > 0.0 and previous > 0.0 and price < np.inf and previous < np.inf
-            returns[i, t] = price / previous - 1.0 if both else np.nan
-            previous = price
+    _fill_returns(adj_close, returns)
     return returns
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _fill_returns(adj_close: FloatArray, returns: FloatArray) -> None:
+    for i in range(len(returns)):
+        returns[i, :1] = np.nan
+        for t in range(1, returns.shape[1]):
+            before, price = adj_close[i, t - 1], adj_close[i, t]
+            # Neither `and` nor a chain of comparisons: both branch, and a loop that branches stays scalar.
+            both = (price > 0.0) & (before > 0.0) & (price < np.inf) & (before < np.inf)
+            change = price / before - 1.0
+            returns[i, t] = change if both else np.nan
 
 
 @njit(cache=True, nogil=True)

@@ -129,8 +129,9 @@ def _completed(
     floor = np.percentile(specific[fitted], SPECIFIC_FLOOR_PERCENTILE)
     specific = np.maximum(specific, floor)  # NaN stays NaN
     short = active & ((reasons & INSUFFICIENT) > 0)
-    codes = np.unique(np.array([sector or "" for sector in sectors]), return_inverse=True)[1]
-    known = np.array([sector is not None for sector in sectors])
+    numbers = {sector: number for number, sector in enumerate(dict.fromkeys(sectors))}
+    codes = np.array([numbers[sector] for sector in sectors])
+    known = codes != numbers.get(None, -1)
     for code in np.unique(codes[short]):
         peers = fitted & known & (codes == code)
         if peers.sum() < MIN_SECTOR_MEMBERS:
@@ -154,9 +155,9 @@ def loadings_frame(panel: Panel, model: RiskModel) -> pl.DataFrame:
     rows = np.repeat(symbol, len(names)).astype(np.uint32)
     return pl.DataFrame(
         {
-            "symbol": pl.Series(panel.symbols, dtype=pl.String).gather(rows),
+            "symbol": pl.Series(panel.symbols, dtype=pl.String)[rows],
             "session": pl.Series(np.full(len(rows), model.session)).cast(pl.Date),
-            "factor": pl.Series(names).gather(np.tile(np.arange(len(names), dtype=np.uint32), len(symbol))),
+            "factor": pl.Series(names)[np.tile(np.arange(len(names), dtype=np.uint32), len(symbol))],
             "loading": pl.Series(loading, nan_to_null=True),
             "n_obs": np.repeat(model.n_obs[symbol].astype(np.int32), len(names)),
             "quality": quality_text(levels),

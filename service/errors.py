@@ -27,6 +27,15 @@ class FailedError(RidgelineError):
     """A job could not do its work; nothing was published."""
 
 
+def name_of(error: Exception) -> str:
+    """Code of an error in JSON: ``usage``, ``input``, ``failed`` or ``locked``."""
+    if isinstance(error, RidgelineError):
+        return error.code
+    if isinstance(error, Locked):
+        return "locked"
+    return UsageError.code if isinstance(error, Refused) else RidgelineError.code
+
+
 def exit_code_of(error: Exception) -> int | None:
     """Exit code for an error, None for one that nobody foresaw."""
     if isinstance(error, RidgelineError):

@@ -140,7 +140,7 @@ SYMBOL_METRICS = _table(
         _column("market_cap", "Market capitalization by the profile, in currency"),
         _column("pe_ratio", "Price/earnings ratio by the profile"),
         _column("sector", "Sector by the profile", pl.String),
-        _column("first_session", "First session with a price in the panel", pl.Date),
+        _column("first_session", "First session with a price among the last 546", pl.Date),
         _column("last_session", "Last session with a price", pl.Date),
         _column("n_obs", "Returns among the last 252 sessions", pl.Int32),
         _column("days_stale", "Sessions since last_session", pl.Int32),

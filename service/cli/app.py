@@ -55,6 +55,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
     try:
         code: int | None = cli.main(given, prog_name="ridgeline", standalone_mode=False)
     except ClickException as error:
+        if "--json" in given:
+            _print_error("usage", error.format_message())
         error.show()
         return EXIT_USAGE
     except (Abort, KeyboardInterrupt):
@@ -67,15 +69,18 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 def _report(error: Exception, *, as_json: bool) -> int:
     """Say what went wrong on stderr, as JSON on stdout too when asked; a bug keeps its traceback."""
-    from service.errors import RidgelineError, exit_code_of
+    from service.errors import exit_code_of, name_of
 
     code = exit_code_of(error)
     if code is None:
         raise error
     if as_json:
-        from service.cli.output import print_json
-
-        name = error.code if isinstance(error, RidgelineError) else type(error).__name__
-        print_json({"error": {"code": name, "message": str(error)}})
+        _print_error(name_of(error), str(error))
     click.echo(f"ridgeline: {error}", err=True)
     return code
+
+
+def _print_error(code: str, message: str) -> None:
+    from service.cli.output import print_json
+
+    print_json({"error": {"code": code, "message": message}})

@@ -4,13 +4,27 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from service.errors import UsageError
 from service.settings import Settings, load_settings
 from storage.store import Store, open_store
 
 
 @contextmanager
 def opened(path: Path | None) -> Iterator[tuple[Store, Settings]]:
-    """Open the store at a path, that of the settings when not given, and close it afterwards."""
+    """Open the store at a path, that of the settings when not given, and close it afterwards.
+
+    Raises
+    ------
+    UsageError
+        No store can be made there.
+    """
     settings = load_settings()
-    with open_store(path or Path(settings.store)) as store:
+    folder = path or Path(settings.store)
+    try:
+        store = open_store(folder)
+    except OSError as error:
+        raise UsageError(
+            f"{folder}: {error.strerror or error}; name a folder that can be written to with --store"
+        ) from error
+    with store:
         yield store, settings
