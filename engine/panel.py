@@ -61,7 +61,7 @@ class Panel:
         return np.where((recent >= 0) & (columns >= 0), found, np.nan)
 
     def until(self, column: int, n_sessions: int | None = None) -> Self:
-        """Panel of the ``n_sessions`` (all when not given) that end at a column, a copy if any are left out."""
+        """Panel of the ``n_sessions`` (all if not given) that end at a column; a copy if any are left out."""
         end = column + 1
         first = 0 if n_sessions is None else max(0, end - n_sessions)
         recent = len(self.sessions) - self.close.shape[1]
