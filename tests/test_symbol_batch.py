@@ -313,3 +313,25 @@ def test_the_book_is_that_of_a_release_and_a_session(store: Store) -> None:
 def test_a_range_that_runs_backwards(store: Store) -> None:
     with pytest.raises(UsageError, match="is after"):
         fill_back(store, DAYS[-1], DAYS[-2])
+
+
+def test_degenerate_series_are_null_with_a_reason_and_disturb_nobody(store: Store, other: Store) -> None:
+    spy, last = MARKET.prices.filter(pl.col("symbol") == "SPY"), pl.col("session") == DAYS[-1]
+    tens = {name: pl.lit(10.0) for name in ("open", "high", "low", "close", "adj_close")}
+    flat = spy.with_columns(symbol=pl.lit("FLAT"), **tens)
+    twin, single = (
+        spy.with_columns(symbol=pl.lit("TWIN")),
+        spy.filter(last).with_columns(symbol=pl.lit("ONE")),
+    )
+    fill(other, pl.concat([MARKET.prices, flat, twin, single]))
+    run(store)
+    assert run(other).status == "completed"
+    frame = rows(other, "symbol_factors", DAYS[-1])
+    for symbol, reason in (("FLAT", "constant_series"), ("ONE", "insufficient_history")):
+        mine = frame.filter(pl.col("symbol") == symbol)
+        assert mine["beta"].null_count() == mine.height == 12
+        assert mine["reasons"].str.contains(reason).all()
+    beta = frame.filter((pl.col("symbol") == "TWIN") & (pl.col("factor") == "Market Beta (90D)"))
+    assert beta["beta"].to_list() == pytest.approx([1.0], abs=1e-12)
+    others = frame.filter(~pl.col("symbol").is_in(["FLAT", "ONE", "TWIN"]))
+    assert_frame_equal(others, rows(store, "symbol_factors", DAYS[-1]), check_exact=True)

@@ -28,7 +28,7 @@ from storage.writer import Writer
 JOB = "symbol_batch"
 MARKET = PROXIES["Market"]
 # Symbol-sessions whose frames are in memory at once.
-CHUNK_SIZE = 60_000
+CHUNK_SIZE = 30_000
 
 
 @dataclass(slots=True)
