@@ -1,0 +1,1 @@
+"""Benchmarks: rivals side by side in one process, on one core; nothing else imports this package."""
