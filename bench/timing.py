@@ -55,9 +55,9 @@ def in_turn(calls: Mapping[str, Call], *, rounds: int) -> dict[str, float]:
     samples: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(rounds):
         for name, call in calls.items():
-            turn = [seconds(call, time.process_time)]
+            turn = [seconds(call)]
             while sum(turn) < TURN and len(turn) < MAX_CALLS_A_TURN:
-                turn.append(seconds(call, time.process_time))
+                turn.append(seconds(call))
             samples[name] += turn
     return {name: median(times) for name, times in samples.items()}
 
