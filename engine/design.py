@@ -115,8 +115,8 @@ def _distinct(present: list[BoolArray]) -> tuple[BoolArray, IntArray]:
 
 
 def _products(mask: BoolArray, shifted: FloatArray) -> FloatArray:
-    left, right = np.tril_indices(len(shifted))
-    return np.concatenate([mask[None].astype(np.float64), shifted, shifted[left] * shifted[right]])
+    squares = [shifted[j] * shifted[: j + 1] for j in range(len(shifted))]
+    return np.concatenate([mask[None].astype(np.float64), shifted, *squares])
 
 
 def _sources(mask_of: list[int], spans: list[slice], n_masks: int) -> IntArray:

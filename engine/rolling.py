@@ -10,7 +10,13 @@ from engine.design import Design
 from engine.lanes import Block, Results, new_block, solve_block
 from engine.least_squares import FAST, LANES
 from engine.typing import FloatArray, IntArray
-from engine.window_sums import shift_series, sum_rolling_rows, too_little_left
+from engine.window_sums import (
+    KEEP,
+    find_missing,
+    shift_series,
+    sum_rolling_rows,
+    typical_value,
+)
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST)
@@ -26,7 +32,10 @@ def fit_history(
     shifted, missing = np.empty(n_rows), np.empty(n_rows + 1, dtype=np.int64)
     fits = np.minimum(np.arange(LANES), n_fits - 1)
     for symbol in range(len(returns)):
-        level, count = shift_series(returns[symbol, max(0, end - n_rows) : end], shifted, missing)
+        series = returns[symbol, max(0, end - n_rows) : end]
+        level = typical_value(series)
+        shift_series(series, level, shifted)
+        count = find_missing(series, n_rows - len(series), missing)
         model_at = factor_at = 0
         for design in designs:
             block, offset = new_block(design), n_rows - len(design.products)
@@ -65,8 +74,9 @@ def _fill_moments(design: Design, missing: IntArray, moments: FloatArray) -> Non
                 product = design.products[max(row, 0), m]
                 for fit in range(begin, end):
                     moments[m, fit] -= product
-        for fit in range(n_fits):
-            own |= too_little_left(moments[:, fit], design.totals[:, fit], design.squares)
+        for square in design.squares:
+            for fit in range(n_fits):
+                own |= moments[square, fit] < KEEP * design.totals[square, fit]
     if own:
         present = np.ones(len(design.products))
         for row in missing:
@@ -84,17 +94,22 @@ def _store(
     """Copy a block's outputs: ``place`` is (symbol, first fit), ``at`` is (first model, first factor)."""
     beta, error, n_obs, r_squared, variance, reasons = results
     out, masks = block[3], block[4]
-    symbol, fit = place
+    symbol, fit = place[0], max(0, place[1])
     n_fits = design.totals.shape[1]
     for m in range(len(design.models)):
         p, first = design.models[m, 0], design.models[m, 2]
-        row = 3 * m + 2 * first
+        row, model = 3 * m + 2 * first, at[0] + m
         for lane in range(n_fits):
-            n_obs[symbol, at[0] + m, fit + lane] = out[row, lane]
-            r_squared[symbol, at[0] + m, fit + lane] = out[row + 1, lane]
-            variance[symbol, at[0] + m, fit + lane] = out[row + 2, lane]
-            reasons[symbol, at[0] + m, fit + lane] = masks[m, lane]
+            n_obs[symbol, model, fit + lane] = out[row, lane]
+        for lane in range(n_fits):
+            r_squared[symbol, model, fit + lane] = out[row + 1, lane]
+        for lane in range(n_fits):
+            variance[symbol, model, fit + lane] = out[row + 2, lane]
+        for lane in range(n_fits):
+            reasons[symbol, model, fit + lane] = masks[m, lane]
         for j in range(p):
+            factor = at[1] + first + j
             for lane in range(n_fits):
-                beta[symbol, at[1] + first + j, fit + lane] = out[row + 3 + j, lane]
-                error[symbol, at[1] + first + j, fit + lane] = out[row + 3 + p + j, lane]
+                beta[symbol, factor, fit + lane] = out[row + 3 + j, lane]
+            for lane in range(n_fits):
+                error[symbol, factor, fit + lane] = out[row + 3 + p + j, lane]
