@@ -27,6 +27,7 @@ KERNEL_CACHE = "NUMBA_CACHE_DIR"
 # A call shorter than this is repeated within its turn: one sample of it would be mostly cold caches.
 TURN = 0.1
 MAX_CALLS_A_TURN = 15
+TOUCHED = 4 << 30  # bytes
 
 Call = Callable[[], object]
 
@@ -37,6 +38,15 @@ def on_one_core() -> None:
         os.execve(sys.executable, sys.orig_argv, {**os.environ, **ONE_THREAD})
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+
+
+def touch_memory() -> None:
+    """Write to more memory than any call takes, and give it back.
+
+    A virtual machine gets a page from its host when it is first written to, which takes several times as long
+    as the work on it; pages that were given back are handed out again.
+    """
+    bytearray(b"\1") * TOUCHED
 
 
 def seconds(call: Call) -> float:

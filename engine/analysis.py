@@ -25,7 +25,7 @@ from engine.correlation import (
     pairwise_correlation,
 )
 from engine.stress import StressResult, stress
-from engine.typing import FloatArray, IntArray
+from engine.typing import FloatArray, Int32Array, IntArray
 from engine.valuation import Positions, Valuation, value_positions
 from engine.volatility import (
     HarForecast,
@@ -63,7 +63,7 @@ class Correlations:
 
     rows: IntArray
     matrix: FloatArray
-    n_obs: IntArray
+    n_obs: Int32Array
     order: IntArray
     average: float
     diversification_ratio: float

@@ -5,14 +5,14 @@ from scipy.cluster.hierarchy import leaves_list, linkage
 from scipy.spatial.distance import squareform
 
 from engine.correlation_kernels import correlate_strip, to_unit
-from engine.typing import FloatArray, IntArray
+from engine.typing import FloatArray, Int32Array, IntArray
 
 NEGATIVE_EIGENVALUE = -1e-10
 # Rows whose cross products are taken at once: they are still in cache when they are corrected.
 STRIP = 128
 
 
-def pairwise_correlation(log_returns: FloatArray, min_overlap: int) -> tuple[FloatArray, IntArray]:
+def pairwise_correlation(log_returns: FloatArray, min_overlap: int) -> tuple[FloatArray, Int32Array]:
     """Correlate every pair of series over their common sessions.
 
     Parameters
@@ -26,11 +26,11 @@ def pairwise_correlation(log_returns: FloatArray, min_overlap: int) -> tuple[Flo
     -------
     correlation : FloatArray
         ``(n, n)`` symmetric, within [-1, 1]; NaN also where a series is constant over the common sessions.
-    n_obs : IntArray
+    n_obs : Int32Array
         ``(n, n)`` common sessions.
     """
     n = len(log_returns)
-    correlation, n_obs = np.empty((n, n)), np.empty((n, n), dtype=np.int64)
+    correlation, n_obs = np.empty((n, n)), np.empty((n, n), dtype=np.int32)
     units = to_unit(np.ascontiguousarray(log_returns, dtype=np.float64))
     for start in range(0, n, STRIP):
         products = units.unit[start : start + STRIP] @ units.unit[start:].T

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from numba import njit
 
 from engine.least_squares import FAST, LEVEL_ZERO, RETURN_ZERO
-from engine.typing import FloatArray, IntArray
+from engine.typing import FloatArray, Int32Array, IntArray
 
 WordArray: TypeAlias = npt.NDArray[np.uint64]
 
@@ -96,7 +96,7 @@ def _is_constant(squares: float, n: int, mean: float) -> bool:
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST)
 def correlate_strip(
-    products: FloatArray, start: int, units: UnitSeries, min_overlap: int, out: tuple[FloatArray, IntArray]
+    products: FloatArray, start: int, units: UnitSeries, min_overlap: int, out: tuple[FloatArray, Int32Array]
 ) -> None:
     """Fill the rows of a strip right of the diagonal, and the columns that mirror them.
 
@@ -105,7 +105,7 @@ def correlate_strip(
     """
     n = len(units.series)
     work, of_rows = np.empty((TILE, 6, TILE)), np.empty((TILE, 2, TILE))
-    values, common = np.empty((TILE, TILE)), np.empty((TILE, TILE), dtype=np.int64)
+    values, common = np.empty((TILE, TILE)), np.empty((TILE, TILE), dtype=np.int32)
     for top in range(start, start + len(products), TILE):
         rows = min(TILE, start + len(products) - top)
         for left in range(top, n, TILE):
@@ -130,7 +130,7 @@ def correlate_strip(
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _count_common(rows: WordArray, columns: WordArray, common: IntArray) -> None:
+def _count_common(rows: WordArray, columns: WordArray, common: Int32Array) -> None:
     """Count the sessions that each pair of two tiles shares: the bits set in both."""
     for i in range(TILE):
         for j in range(TILE):
@@ -138,7 +138,7 @@ def _count_common(rows: WordArray, columns: WordArray, common: IntArray) -> None
         for word in range(len(rows)):
             of_row = rows[word, i]
             for j in range(TILE):
-                common[i, j] += _count_bits(of_row & columns[word, j])
+                common[i, j] += np.int32(_count_bits(of_row & columns[word, j]))
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -189,7 +189,7 @@ def _correct(work: FloatArray, values: FloatArray) -> None:
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _store(
-    tile: FloatArray | IntArray, place: tuple[int, int, int, int], matrix: FloatArray | IntArray
+    tile: FloatArray | Int32Array, place: tuple[int, int, int, int], matrix: FloatArray | Int32Array
 ) -> None:
     """Write a tile and its mirror image; on the diagonal the upper triangle is written to both sides."""
     top, rows, left, columns = place

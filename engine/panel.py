@@ -1,7 +1,7 @@
 """The price panel: long price frames as symbol-by-session arrays; imports numpy, numba and polars."""
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple, Self
 
@@ -27,8 +27,8 @@ class Panel:
     adj_close, returns : FloatArray
         ``(n_symbols, n_sessions)``, NaN where missing. ``returns`` are simple returns of ``adj_close``.
     close, volume : FloatArray
-        ``(n_symbols, n_recent)`` of the last ``n_recent`` sessions, NaN where missing: nothing older is
-        asked of them, and reading and filling them is a third of a panel's cost.
+        ``(n_symbols, n_closes)`` and ``(n_symbols, n_volumes)`` of the last sessions, NaN where missing:
+        nothing older is asked of them, and reading it would cost as much again as the rest.
     """
 
     symbols: tuple[str, ...]
@@ -64,15 +64,13 @@ class Panel:
         """Panel of the ``n_sessions`` (all if not given) that end at a column; a copy if any are left out."""
         end = column + 1
         first = 0 if n_sessions is None else max(0, end - n_sessions)
-        recent = len(self.sessions) - self.close.shape[1]
-        adj_close, returns = (
-            np.ascontiguousarray(array[:, first:end]) for array in (self.adj_close, self.returns)
-        )
-        close, volume = (
-            np.ascontiguousarray(array[:, max(0, first - recent) : end - recent])
-            for array in (self.close, self.volume)
-        )
-        return type(self)(self.symbols, self.sessions[first:end], adj_close, close, volume, returns)
+
+        def cut(array: FloatArray) -> FloatArray:
+            before = len(self.sessions) - array.shape[1]
+            return np.ascontiguousarray(array[:, max(0, first - before) : max(0, end - before)])
+
+        arrays = map(cut, (self.adj_close, self.close, self.volume, self.returns))
+        return type(self)(self.symbols, self.sessions[first:end], *arrays)
 
 
 def build_panel(prices: pl.DataFrame, sessions: DateArray) -> Panel:
@@ -88,56 +86,57 @@ def build_panel(prices: pl.DataFrame, sessions: DateArray) -> Panel:
     """
     symbols = prices["symbol"].unique().sort()
     ids = prices["symbol"].cast(pl.Enum(symbols)).to_physical().cast(pl.Int32).alias("symbol_id")
-    prices = prices.with_columns(ids)
-    return panel_of_ids(prices, prices, dict(enumerate(symbols.to_list())), sessions, n_recent=len(sessions))
+    names, n = dict(enumerate(symbols.to_list())), len(sessions)
+    return panel_of_ids([prices.with_columns(ids)], names, sessions, n_closes=n, n_volumes=n)
 
 
 def panel_of_ids(
-    prices: pl.DataFrame, recent: pl.DataFrame, names: dict[int, str], sessions: DateArray, *, n_recent: int
+    frames: Iterable[pl.DataFrame],
+    names: dict[int, str],
+    sessions: DateArray,
+    *,
+    n_closes: int,
+    n_volumes: int,
 ) -> Panel:
     """Build the panel from integer symbol ids: no string of the price frames is touched.
 
     Parameters
     ----------
-    prices : pl.DataFrame
-        ``symbol_id`` (Int32)``, session, adj_close``; rows of ids that ``names`` lacks are left out.
-    recent : pl.DataFrame
-        ``symbol_id, session, close, volume``; rows before the last ``n_recent`` sessions are left out.
+    frames : iterable of pl.DataFrame
+        ``symbol_id`` (Int32)``, session, adj_close``, and ``close`` and ``volume`` in those that reach into
+        the sessions kept of them. Rows of ids that ``names`` lacks and of other sessions are left out.
     names : dict of int to str
         Symbol of each id; a symbol without any price on the sessions has no row in the panel.
     sessions : DateArray
         ``(n_sessions,)`` consecutive exchange sessions, ascending.
-    n_recent : int
-        Sessions that ``close`` and ``volume`` reach back.
+    n_closes, n_volumes : int
+        Last sessions that are kept of ``close`` and of ``volume``.
     """
     symbols = sorted(names.items(), key=lambda item: item[1])
     rows = np.full(max(names, default=-1) + 1, -1, dtype=np.int32)
     rows[[symbol_id for symbol_id, _ in symbols]] = np.arange(len(symbols), dtype=np.int32)
-    whole = _Place(rows, *_columns_of_days(sessions))
-    last = _Place(rows, *_columns_of_days(sessions[-n_recent:]))
-    (adj_close,) = _spread(prices, ("adj_close",), whole, (len(symbols), len(sessions)))
-    shape = (len(symbols), min(n_recent, len(sessions)))
-    close, volume = _spread(recent, ("close", "volume"), last, shape)
-    seen = _recently_priced(adj_close, len(sessions) - 1, len(sessions) - 1, len(sessions))[:, 0]
+    kept = {"adj_close": sessions, "close": sessions[-n_closes:], "volume": sessions[-n_volumes:]}
+    places = {name: _Place(rows, *_columns_of_days(days)) for name, days in kept.items()}
+    arrays = {name: np.full((len(symbols), len(days)), np.nan) for name, days in kept.items()}
+    for frame in frames:
+        for name in arrays.keys() & set(frame.columns):
+            _spread(frame, name, places[name], arrays[name])
+    seen = _recently_priced(arrays["adj_close"], len(sessions) - 1, len(sessions) - 1, len(sessions))[:, 0]
     if not seen.all():
-        adj_close, close, volume = adj_close[seen], close[seen], volume[seen]
-    kept = tuple(name for (_, name), there in zip(symbols, seen.tolist(), strict=True) if there)
-    return Panel(kept, sessions, adj_close, close, volume, simple_returns(adj_close))
+        arrays = {name: array[seen] for name, array in arrays.items()}
+    present = tuple(name for (_, name), there in zip(symbols, seen.tolist(), strict=True) if there)
+    return Panel(present, sessions, **arrays, returns=simple_returns(arrays["adj_close"]))
 
 
-def _spread(
-    prices: pl.DataFrame, names: Sequence[str], place: "_Place", shape: tuple[int, int]
-) -> tuple[FloatArray, ...]:
-    """Spread columns over symbols and sessions, chunk by chunk as they lie in memory: joining costs more."""
-    columns = [prices[name].to_physical() for name in ("symbol_id", "session", *names)]
+def _spread(prices: pl.DataFrame, name: str, place: "_Place", out: FloatArray) -> None:
+    """Spread a column over symbols and sessions, chunk by chunk as they lie in memory: joining costs more."""
+    columns = [prices[each].to_physical() for each in ("symbol_id", "session", name)]
     chunks = [column.get_chunks() for column in columns]
-    if len({tuple(len(chunk) for chunk in column) for column in chunks}) > 1:
+    if len({tuple(map(len, column)) for column in chunks}) > 1:
         chunks = [[column.rechunk()] for column in columns]
-    outs = tuple(np.full(shape, np.nan) for _ in names)
     for parts in zip(*chunks, strict=True):
-        ids, days, *values = (part.to_numpy() for part in parts)
-        _scatter(place, ids, days, tuple(values), outs)
-    return outs
+        ids, days, values = (part.to_numpy() for part in parts)
+        _scatter(place, ids, days, values, out)
 
 
 class _Place(NamedTuple):
@@ -156,13 +155,7 @@ def _columns_of_days(sessions: DateArray) -> tuple[int, Int32Array]:
 
 
 @njit(cache=True, nogil=True)
-def _scatter(
-    place: _Place,
-    ids: Int32Array,
-    days: Int32Array,
-    values: tuple[FloatArray, ...],
-    outs: tuple[FloatArray, ...],
-) -> None:
+def _scatter(place: _Place, ids: Int32Array, days: Int32Array, values: FloatArray, out: FloatArray) -> None:
     rows, first, columns = place
     known, row = -1, -1
     for i in range(len(ids)):
@@ -172,8 +165,7 @@ def _scatter(
         offset = days[i] - first
         column = columns[offset] if 0 <= offset < len(columns) else -1
         if row >= 0 and column >= 0:
-            for k in range(len(outs)):
-                outs[k][row, column] = values[k][i]
+            out[row, column] = values[i]
 
 
 def simple_returns(adj_close: FloatArray) -> FloatArray:

@@ -17,28 +17,22 @@ from storage.releases import Release
 from storage.store import Store
 
 HISTORY_SESSIONS = 546
-RECENT_SESSIONS = 252
+CLOSES, VOLUMES = 252, 21  # sessions of them that a metric looks back on
 BOOK_FACTORS = (*FACTOR_NAMES, PROVIDER_FACTOR)
 
 
 def load_panel(store: Store, release: Release, sessions: DateArray, *, n_fits: int = 1) -> Panel:
     """Load the price panel of a release on consecutive exchange sessions, to compute the last ``n_fits``."""
-    n_recent = min(len(sessions), RECENT_SESSIONS + n_fits - 1)
-
+    n_closes, n_volumes = (min(len(sessions), window + n_fits - 1) for window in (CLOSES, VOLUMES))
     days: list[date] = sessions.tolist()
-
-    def read(columns: tuple[str, ...], since: date) -> pl.DataFrame:
-        wanted = ("symbol_id", "session", *columns)
-        return store.read("prices", release=release, columns=wanted, sessions=(since, days[-1]))
-
+    since = {
+        **dict.fromkeys(("symbol_id", "session", "adj_close"), days[0]),
+        "close": days[-n_closes],
+        "volume": days[-n_volumes],
+    }
+    frames = store.frames("prices", release=release, since=since, until=days[-1])
     names = {symbol_id: name for name, symbol_id in store.ledger.symbols.ids().items()}
-    return panel_of_ids(
-        read(("adj_close",), days[0]),
-        read(("close", "volume"), days[-n_recent]),
-        names,
-        sessions,
-        n_recent=n_recent,
-    )
+    return panel_of_ids(frames, names, sessions, n_closes=n_closes, n_volumes=n_volumes)
 
 
 def computed_sessions(store: Store, release: Release) -> DateArray:

@@ -1,8 +1,9 @@
 """Reads the files of a table version, but not those that cannot hold what is asked; imports polars."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from itertools import groupby
 
 import polars as pl
 
@@ -88,8 +89,29 @@ def read_files(
         parts.append(_scan(table, cut).filter(wanted.rows(table)).select(names))
     if not parts:
         return pl.DataFrame(schema=table.schema).select(names)
+    return _collected(table, pl.concat(parts))
+
+
+def read_whole(
+    table: Table, files: Iterable[DataFile], since: Mapping[str, date], until: date
+) -> Iterator[pl.DataFrame]:
+    """Yield whole files with the columns whose date they reach.
+
+    Files that begin in one month come together: small ones at once, large ones while they are still in cache.
+    """
+
+    def columns_and_month(file: DataFile) -> tuple[tuple[str, ...], int]:
+        return tuple(name for name, first in since.items() if file.dates[1] >= first), file.dates[0].month
+
+    _column_names(table, list(since))
+    met = [file for file in files if file.dates[0] <= until and file.dates[1] >= min(since.values())]
+    for (names, _), group in groupby(met, key=columns_and_month):
+        yield _collected(table, _scan(table, [file.path for file in group]).select(names))
+
+
+def _collected(table: Table, rows: pl.LazyFrame) -> pl.DataFrame:
     try:
-        return pl.concat(parts).collect()
+        return rows.collect()
     except (OSError, pl.exceptions.ComputeError) as error:
         raise Corrupt(f"{table.name} cannot be read: {error}; restore its folder from a backup") from error
 

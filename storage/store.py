@@ -7,7 +7,7 @@
     <store>/analytics.duckdb    views of the newest releases (its drafts lie in .analytics/)
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
@@ -18,11 +18,12 @@ import polars as pl
 from storage import catalog, leases, releases
 from storage.durability import fsync
 from storage.errors import Corrupt, Refused
-from storage.lake import Lake
+from storage.lake import Files, Lake
 from storage.ledger import Ledger, ledger_in
 from storage.releases import Release
-from storage.scan import read_files, selection
+from storage.scan import read_files, read_whole, selection
 from storage.schemas import TABLES, table_named, tables_of
+from storage.table import Table
 from storage.writer import Writer
 
 LAYERS = tuple(dict.fromkeys(table.layer for table in TABLES.values()))
@@ -120,12 +121,30 @@ class Store:
         Refused
             Unknown columns, or symbols asked of a table that has none.
         """
+        entry, files = self._released(table, release)
+        return read_files(entry, files, selection(entry, sessions, symbols), columns)
+
+    def frames(
+        self, table: str, *, since: Mapping[str, date], until: date, release: Release | int | None = None
+    ) -> Iterator[pl.DataFrame]:
+        """Yield a table as whole files: what a mask over millions of rows costs is left to the caller.
+
+        Parameters
+        ----------
+        since : mapping of str to date
+            Columns, each with the first date that it is wanted for: a frame has those that it may hold.
+        until : date
+            Last date wanted; frames may hold rows outside the dates.
+        """
+        entry, files = self._released(table, release)
+        return read_whole(entry, files, since, until)
+
+    def _released(self, table: str, release: Release | int | None) -> tuple[Table, Files]:
         entry = table_named(table)
         pinned = release if isinstance(release, Release) else self.release(release, layer=entry.layer)
         if pinned.layer != entry.layer:
             raise Refused(f"release {pinned.number} is of the {pinned.layer} layer, {table} of {entry.layer}")
-        files = self._lake.files(entry, pinned.versions.get(table, 0))
-        return read_files(entry, files, selection(entry, sessions, symbols), columns)
+        return entry, self._lake.files(entry, pinned.versions.get(table, 0))
 
     @contextmanager
     def writing(self, layer: str, *, owner: str) -> Iterator[Writer]:

@@ -81,7 +81,8 @@ def clear_marks(connection: sa.Connection, done: Mapping[str, date]) -> None:
 
 
 def _ids(connection: sa.Connection) -> dict[str, int]:
-    return dict(connection.execute(sa.select(symbols.c.symbol, symbols.c.symbol_id)).all())
+    found = connection.execute(sa.select(symbols.c.symbol, symbols.c.symbol_id))
+    return dict(found.cursor.fetchall())  # as the driver has them: rows of SQLAlchemy's cost as much again
 
 
 def _update(connection: sa.Connection, name: str, **values: object) -> None:
