@@ -9,10 +9,11 @@ import polars as pl
 import pytest
 from tolerance import assert_agree
 
-from engine.factors import FACTOR_NAMES, MODELS
+from engine.factors import FACTOR_NAMES, MODELS, PROXIES
 from engine.panel import Panel, build_panel
 from engine.regression import fit_factors
 from engine.risk import fit_risk_model
+from engine.stress import SCENARIOS, correlated_proxies, shocked_proxies
 
 FILE = Path(__file__).resolve().parents[2] / "shared" / "data" / "real_prices_2013_2017.parquet"
 SESSIONS = ("2014-02-03", "2015-08-24", "2016-06-30", "2017-11-10")
@@ -106,3 +107,18 @@ def test_the_whole_history_equals_its_one_date_answers(panel):
         once = fit_factors(panel, first=at, last=at)
         for name in ("beta_raw", "standard_error", "r_squared"):
             assert_agree(getattr(rolling, name)[:, at], getattr(once, name)[:, 0], 1e-10, what=f"{name} {at}")
+
+
+@pytest.mark.parametrize(
+    ("session", "scenario", "factor", "expected"),
+    [
+        ("2015-08-24", "dotcom_crash_2000", "Rates", 0.15),
+        ("2017-11-10", "dotcom_crash_2000", "Rates", 0.18),
+        ("2017-11-10", "market_crash_35", "Growth", -0.38),
+    ],
+)
+def test_correlated_scenarios_move_the_unshocked_proxies(panel, session, scenario, factor, expected):
+    model = fit_risk_model(panel, [None] * len(panel.symbols), at=panel.column(np.datetime64(session)))
+    shocks = next(each.shocks for each in SCENARIOS if each.id == scenario)
+    proxies = correlated_proxies(shocked_proxies(shocks), model.proxy_covariance)
+    assert abs(proxies[list(PROXIES).index(factor)] - expected) < 0.01
