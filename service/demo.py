@@ -29,7 +29,7 @@ from service.cli.portfolio_tables import TABLES, banner
 from service.cli.progress import TerminalProgress
 from service.ingest import ingest_prices, ingest_table
 from service.jobs.symbol_batch import run_symbol_batch
-from service.positions_csv import read_positions
+from service.portfolio_view import read_positions
 from service.providers.simulated import SimulatedMarket, simulate
 from service.settings import Settings
 from storage.store import Store, open_store
@@ -74,7 +74,7 @@ def _demo(store: Store) -> dict[str, Any]:
             run_symbol_batch(store, Settings(), progress, triggered_by="demo")
     with _timed(timings, "load the book"):
         book = load_book(store)
-    positions = read_positions(SAMPLE)
+    positions = read_positions(SAMPLE, today=clock.now(Settings()).date())
     benchmark = benchmark_weights(store, store.release(), sessions[-1].item())
     with _timed(timings, "first analysis, compilation included"):
         analyze(book, positions, equity=EQUITY, benchmark=benchmark)

@@ -141,7 +141,7 @@ def test_wrong_rows_of_a_portfolio_are_all_named(store, tmp_path, capsys):
     )
     code, document, _ = answer(capsys, "portfolio", "analyze", file, "--store", store)
     assert code == 2
-    for part in ("row 2, Quantity", "row 3, Symbol", "row 3, Entry Price", "row 3, Entry Date"):
+    for part in ("row 2, SPY, Quantity", "A B, Symbol", "A B, Entry Price", "A B, Entry Date"):
         assert part in document["error"]["message"]
 
 

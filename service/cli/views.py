@@ -53,9 +53,10 @@ def portfolio_analyze(
     from service.cli.resources import opened
     from service.portfolio_view import analyze_file
 
-    with opened(store_path) as (store, _):
+    with opened(store_path) as (store, settings):
         pinned = None if release is None else store.release(release)
-        answer = analyze_file(store, path, equity=equity, asof=asof.date() if asof else None, release=pinned)
+        day = asof.date() if asof else None
+        answer = analyze_file(store, settings, path, equity=equity, asof=day, release=pinned)
     if as_json:
         print_json(answer)
     else:
