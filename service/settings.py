@@ -23,6 +23,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ----------
     store : str
         Folder of the store.
+    ledger : str or None
+        URL of the database that holds the ledger, ``postgresql://user:password@host/name`` say; SQLite in the
+        store when not given.
     backfill_sessions : int
         Missed sessions that one run of the batch makes good.
     coverage_threshold : float
@@ -36,6 +39,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     store: str = "data/store"
+    ledger: str | None = None
     backfill_sessions: Annotated[int, Meta(ge=1)] = 30
     coverage_threshold: Annotated[float, Meta(ge=0, le=1)] = 0.8
     half_life: Annotated[int, Meta(ge=1)] = 42

@@ -35,6 +35,8 @@ COPIES = {
     "release": "The release of each layer that this catalog shows, and the folder of its lake",
     "symbols": "Registered symbols; recompute_from says from which session one has to be computed again",
     "runs": "Runs of jobs, as of this catalog",
+    "portfolios": "Accounts as entered, as of this catalog; starting_equity is in their currency",
+    "positions": "Lots, open and closed, as of this catalog; a short's quantity is negative",
 }
 
 # A parameter must not be called like a column: within the macro it would stand for the column too.

@@ -1,29 +1,39 @@
 """The ledger's database: its tables, and transactions on them; imports sqlalchemy.
 
-SQLite in one file beside the lake. Every write transaction takes the write lock when it begins: one that
-reads first and upgrades later fails in the middle whenever another writer came between.
+SQLite in one file, or PostgreSQL. On SQLite every write transaction takes the write lock when it begins: one
+that reads first and upgrades later fails in the middle whenever another writer came between. On PostgreSQL
+writers run side by side; those that decide by what they read name the lock that they take turns on.
 """
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from sqlite3 import Connection as SqliteConnection
+from typing import Any
 
 import polars as pl
 import sqlalchemy as sa
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import DataError, IntegrityError, OperationalError, StatementError
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from storage.errors import Busy, Refused
+from storage import bulk
+from storage.errors import Busy, Refused, StorageError, Unreachable
 
 BUSY_MILLISECONDS = 30_000
-FRAME_TYPES = {sa.Text: pl.String, sa.Integer: pl.Int64, sa.Date: pl.Date, sa.Boolean: pl.Boolean}
+LOCKED = ("55P03", "40P01")  # PostgreSQL's codes of a lock not granted in time, and of a deadlock
 
 metadata = sa.MetaData()
+
+schema_version = sa.Table(
+    "schema_version",
+    metadata,
+    sa.Column("step", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("taken_at", sa.Text, nullable=False),
+)
 
 symbols = sa.Table(
     "symbols",
     metadata,
-    sa.Column("symbol_id", sa.Integer, primary_key=True),
+    sa.Column("symbol_id", sa.Integer, primary_key=True, autoincrement=False),
     sa.Column("symbol", sa.Text, nullable=False, unique=True),
     sa.Column("source", sa.Text, nullable=False),
     sa.Column("is_active", sa.Boolean, nullable=False),
@@ -90,22 +100,30 @@ class Database:
     """A connection pool to the ledger's database; thread-safe."""
 
     def __init__(self, url: sa.URL) -> None:
-        self.engine = sa.create_engine(url)
-        if self.engine.dialect.name == "sqlite":
-            sa.event.listen(self.engine, "connect", _configure)
-            sa.event.listen(self.engine, "begin", _begin)
-        with self.writing() as connection:
-            metadata.create_all(connection)
+        if url.get_backend_name() == "sqlite":
+            self.engine = self._snapshots = sa.create_engine(url)
+            sa.event.listen(self.engine, "connect", _configure_sqlite)
+            sa.event.listen(self.engine, "begin", _begin_sqlite)
+        else:
+            self.engine = sa.create_engine(url, pool_pre_ping=True)
+            self._snapshots = self.engine.execution_options(isolation_level="REPEATABLE READ")
+            sa.event.listen(self.engine, "connect", _configure_postgresql)
 
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
         """Open a transaction that sees one state of the ledger and waits for nobody."""
-        with _translated(), self.engine.connect() as connection:
+        with _translated(), self._snapshots.connect() as connection:
             yield connection
 
     @contextmanager
-    def writing(self) -> Iterator[sa.Connection]:
-        """Open a transaction that holds the write lock, commits at the end and rolls back on an error.
+    def writing(self, lock: str | None = None) -> Iterator[sa.Connection]:
+        """Open a transaction that commits at the end and rolls back on an error.
+
+        Parameters
+        ----------
+        lock : str, optional
+            Name under which such transactions take turns: for those that read, and write what follows from
+            it. SQLite has one lock, and every writer takes it.
 
         Raises
         ------
@@ -115,14 +133,15 @@ class Database:
         with _translated(), self.engine.connect() as plain:
             connection = plain.execution_options(immediate=True)
             with connection.begin():
+                if lock is not None and connection.dialect.name != "sqlite":
+                    key = sa.func.hashtextextended(f"ridgeline {lock}", 0)
+                    connection.execute(sa.select(sa.func.pg_advisory_xact_lock(key)))
                 yield connection
 
-    def frame(self, table: sa.Table) -> pl.DataFrame:
-        """Return a whole table as a frame."""
-        schema = {column.name: FRAME_TYPES[type(column.type)] for column in table.c}
+    def frame(self, query: sa.Select[Any]) -> pl.DataFrame:
+        """Return the rows of a query on plain columns as a frame; money and quantities as doubles."""
         with self.reading() as connection:
-            rows = connection.execute(sa.select(table)).all()
-        return pl.DataFrame([tuple(row) for row in rows], schema=schema, orient="row")
+            return bulk.frame(connection, query)
 
     def close(self) -> None:
         """Close the pooled connections."""
@@ -133,17 +152,31 @@ class Database:
 def _translated() -> Iterator[None]:
     try:
         yield
-    except IntegrityError as error:
+    except (IntegrityError, DataError) as error:
         raise Refused(f"the ledger refused the row: {error.orig}") from error
     except OperationalError as error:
-        if "locked" not in str(error.orig):
+        translation = _translation(error)
+        if translation is None:
             raise
-        raise Busy(
+        raise translation from error
+    except StatementError as error:
+        if isinstance(error.orig, StorageError):  # a value that its column's type refused
+            raise error.orig from None
+        raise
+
+
+def _translation(error: OperationalError) -> StorageError | None:
+    cause, state = error.orig, getattr(error.orig, "sqlstate", None)
+    if state in LOCKED or (isinstance(cause, sqlite3.Error) and "locked" in str(cause)):
+        return Busy(
             f"the ledger stayed locked for {BUSY_MILLISECONDS // 1000} s; try again when its writer is done"
-        ) from error
+        )
+    if isinstance(cause, sqlite3.Error):
+        return None
+    return Unreachable(f"the ledger's database does not serve: {cause}; see that it runs, and try again")
 
 
-def _configure(connection: SqliteConnection, _: ConnectionPoolEntry) -> None:
+def _configure_sqlite(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:
     connection.isolation_level = None  # the driver would begin transactions of its own, and too late
     for pragma in (
         f"busy_timeout={BUSY_MILLISECONDS}",
@@ -154,6 +187,11 @@ def _configure(connection: SqliteConnection, _: ConnectionPoolEntry) -> None:
         connection.execute(f"PRAGMA {pragma}")
 
 
-def _begin(connection: sa.Connection) -> None:
+def _begin_sqlite(connection: sa.Connection) -> None:
     immediate = connection.get_execution_options().get("immediate", False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+
+
+def _configure_postgresql(connection: Any, _: ConnectionPoolEntry) -> None:
+    connection.execute(f"SET lock_timeout = {BUSY_MILLISECONDS}")
+    connection.commit()

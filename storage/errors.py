@@ -1,12 +1,12 @@
 """What can go wrong in storage, sorted by whether retrying would help.
 
-==============  ======================  ======================================================
+==============  ======================  =======================================================
 branch          retrying unchanged      raised for
-==============  ======================  ======================================================
-``Transient``   helps, later            a live owner holds what is needed, a busy ledger
+==============  ======================  =======================================================
+``Transient``   helps, later            a live owner holds what is needed, a busy or silent ledger
 ``Refused``     never helps             a frame, a name or a query that has to be changed
 ``Corrupt``     never helps             files on disk that are not what storage wrote
-==============  ======================  ======================================================
+==============  ======================  =======================================================
 
 Every message says what failed, where, and how to mend it. Imports nothing.
 """
@@ -40,6 +40,10 @@ class Busy(Transient):
     """The ledger's database did not grant its lock in time."""
 
 
+class Unreachable(Transient):
+    """The ledger's database does not answer, or takes no more connections."""
+
+
 class LeaseLost(Transient):
     """Another process took the layer over or wrote to its tables; nothing was published: start again."""
 
@@ -54,6 +58,10 @@ class InvalidFrame(Refused):
 
 class NotFound(Refused):
     """A name or number that the store does not know."""
+
+
+class Taken(Refused):
+    """A name that has to be unique belongs to another one already."""
 
 
 class InvalidQuery(Refused):

@@ -46,8 +46,9 @@ def held(ledger: Database, layer: str, owner: str) -> Iterator[Lease]:
 
 
 def check(connection: sa.Connection, lease: Lease) -> None:
-    """Refuse to go on with a lease that was taken over; in the transaction that relies on it."""
-    if connection.execute(sa.select(leases.c.token).where(leases.c.token == lease.token)).first() is None:
+    """Refuse to go on with a lease that was taken over; it cannot be before the transaction has ended."""
+    query = sa.select(leases.c.token).where(leases.c.token == lease.token).with_for_update()
+    if connection.execute(query).first() is None:
         raise LeaseLost(
             f"{lease.owner} lost the lease of the {lease.layer} layer to another process; start again"
         )
@@ -55,7 +56,7 @@ def check(connection: sa.Connection, lease: Lease) -> None:
 
 def _acquire(ledger: Database, layer: str, owner: str) -> Lease:
     me, now, lease = this_process(), timestamp(), Lease(layer, owner, uuid4().hex)
-    with ledger.writing() as connection:
+    with ledger.writing(f"lease of {layer}") as connection:
         row = connection.execute(sa.select(leases).where(leases.c.layer == layer)).one_or_none()
         if row is not None and is_alive(Process(row.host, row.pid, row.process_started), row.heartbeat_at):
             raise _locked(row)

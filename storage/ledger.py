@@ -5,11 +5,22 @@ from uuid import uuid4
 
 import polars as pl
 import sqlalchemy as sa
+from sqlalchemy.exc import ArgumentError
 
-from storage import database
-from storage.database import Database
+from storage.api_keys import ApiKeys
+from storage.database import Database, runs, symbols
+from storage.equity_changes import EquityChanges
+from storage.errors import InvalidLocation
+from storage.ledger_tables import portfolios, positions
+from storage.migrations import migrate
+from storage.portfolios import Portfolios
+from storage.position_queries import PositionQueries
+from storage.run_log import RunLog
 from storage.runs import Runs
+from storage.symbol_queue import SymbolQueue
 from storage.symbols import Symbols
+
+DRIVERS = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg"}
 
 
 class Ledger(Database):
@@ -21,15 +32,45 @@ class Ledger(Database):
         Registered symbols, their ids, and what has to be computed again.
     runs : Runs
         Runs of jobs.
+    run_log : RunLog
+        Phases and activity of runs.
+    api_keys : ApiKeys
+        Who may call, and what for.
+    portfolios : Portfolios
+        Accounts of owners.
+    positions : PositionQueries
+        Lots in portfolios, and the marks of private ones.
+    equity_changes : EquityChanges
+        Money put into portfolios and taken out.
+    symbol_queue : SymbolQueue
+        Symbols that wait to be fetched for the first time.
     """
 
     def __init__(self, url: sa.URL) -> None:
         super().__init__(url)
-        self.symbols, self.runs = Symbols(self), Runs(self)
+        self.symbols, self.runs, self.run_log = Symbols(self), Runs(self), RunLog(self)
+        self.api_keys, self.portfolios = ApiKeys(self), Portfolios(self)
+        self.positions, self.equity_changes = PositionQueries(self), EquityChanges(self)
+        self.symbol_queue = SymbolQueue(self)
+        try:
+            migrate(self)
+        except BaseException:
+            self.close()
+            raise
 
     def copies(self) -> dict[str, pl.DataFrame]:
-        """Return the tables that analysts see, whole."""
-        return {table.name: self.frame(table) for table in (database.symbols, database.runs)}
+        """Return what analysts see: symbols, runs, and the portfolios and positions that are not deleted."""
+        live = sa.select(portfolios).where(portfolios.c.deleted_at.is_(None))
+        lots = sa.select(positions).join(portfolios).where(portfolios.c.deleted_at.is_(None))
+        queries = {
+            "symbols": sa.select(symbols),
+            "runs": sa.select(runs),
+            "portfolios": live.order_by(portfolios.c.created_at),
+            "positions": lots.where(positions.c.deleted_at.is_(None)).order_by(
+                positions.c.portfolio_id, positions.c.number
+            ),
+        }
+        return {name: self.frame(query) for name, query in queries.items()}
 
 
 def ledger_in(path: Path) -> Ledger:
@@ -37,6 +78,29 @@ def ledger_in(path: Path) -> Ledger:
     if not path.exists():
         _create_private(path)
     return Ledger(sa.URL.create("sqlite", database=str(path)))
+
+
+def ledger_at(url: str) -> Ledger:
+    """Open the ledger in the database at a URL, ``postgresql://user:password@host/name`` say.
+
+    Raises
+    ------
+    InvalidLocation
+        That is not the URL of a database, or one whose driver is not installed.
+    """
+    try:
+        parsed = sa.make_url(url)
+        backend = parsed.get_backend_name()
+    except ArgumentError as error:
+        raise InvalidLocation(
+            "the ledger has no such URL; write postgresql://user:password@host/name"
+        ) from error
+    if backend not in DRIVERS:
+        raise InvalidLocation(f"the ledger cannot live in {backend}; give it one of {', '.join(DRIVERS)}")
+    try:
+        return Ledger(parsed.set(drivername=DRIVERS[backend]))
+    except ModuleNotFoundError as error:
+        raise InvalidLocation(f"{error}; pip install 'ridgeline[postgres]'") from error
 
 
 def _create_private(path: Path) -> None:

@@ -61,7 +61,7 @@ def history(connection: sa.Connection, layer: str) -> list[Release]:
 def add(connection: sa.Connection, draft: Release) -> Release:
     """Insert a draft as the next release.
 
-    The number is given here, under the write lock, so a higher one never appears before a lower one.
+    The number is given here, under the lock "releases", so a higher one never appears before a lower one.
     """
     last = connection.scalar(sa.select(sa.func.max(releases.c.number)))
     release = replace(draft, number=0 if last is None else last + 1, created_at=timestamp())
@@ -77,7 +77,7 @@ def publish(ledger: Database, lease: Lease, draft: Release, recomputed: Mapping[
     LeaseLost
         The lease was taken over; nothing is published.
     """
-    with ledger.writing() as connection:
+    with ledger.writing("releases") as connection:
         check(connection, lease)
         clear_marks(connection, recomputed)
         return add(connection, draft)

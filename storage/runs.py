@@ -63,7 +63,7 @@ class Runs:
             "process_started": me.started,
             "heartbeat_at": now,
         }
-        with self._ledger.writing() as connection:
+        with self._ledger.writing("runs") as connection:
             _fail_stale(connection)
             _refuse_second(connection, job_type)
             connection.execute(sa.insert(runs), row)
@@ -157,7 +157,8 @@ def _fail_stale(connection: sa.Connection) -> None:
             continue
         error = f"process {row.pid} on {row.host} died in it; last heard of at {row.heartbeat_at}"
         values = {"status": "failed", "completed_at": timestamp(), "error": error}
-        connection.execute(sa.update(runs).where(runs.c.run_id == row.run_id).values(**values))
+        stale = (runs.c.run_id == row.run_id) & (runs.c.status == "running")
+        connection.execute(sa.update(runs).where(stale).values(**values))
 
 
 def _refuse_second(connection: sa.Connection, job_type: str) -> None:

@@ -2,7 +2,7 @@
 
 ::
 
-    <store>/ledger.sqlite       what people entered, what jobs did, and the releases
+    <store>/ledger.sqlite       what people entered, what jobs did, and the releases (or a database elsewhere)
     <store>/lake/<table>/       Delta tables
     <store>/analytics.duckdb    views of the newest releases (its drafts lie in .analytics/)
 """
@@ -19,7 +19,7 @@ from storage import catalog, leases, releases
 from storage.durability import fsync
 from storage.errors import Corrupt, Refused
 from storage.lake import Files, Lake
-from storage.ledger import Ledger, ledger_in
+from storage.ledger import Ledger, ledger_at, ledger_in
 from storage.releases import Release
 from storage.scan import read_files, read_whole, selection
 from storage.schemas import TABLES, table_named, tables_of
@@ -29,12 +29,18 @@ from storage.writer import Writer
 LAYERS = tuple(dict.fromkeys(table.layer for table in TABLES.values()))
 
 
-def open_store(path: Path | str) -> "Store":
-    """Open the store in a folder; what is missing is made, down to an empty release of every layer."""
+def open_store(path: Path | str, *, ledger_url: str | None = None) -> "Store":
+    """Open the store in a folder; what is missing is made, down to an empty release of every layer.
+
+    Parameters
+    ----------
+    ledger_url : str, optional
+        A database of its own for the ledger; a SQLite file in the folder when not given.
+    """
     root = Path(path).resolve()
     lake = Lake(str(root / "lake"))
     root.mkdir(parents=True, exist_ok=True)
-    ledger = ledger_in(root / "ledger.sqlite")
+    ledger = ledger_in(root / "ledger.sqlite") if ledger_url is None else ledger_at(ledger_url)
     _prepare(ledger, lake)
     store = Store(root, ledger, lake)
     if not store.catalog_path.exists():
@@ -50,7 +56,7 @@ class Store:
     ----------
     path : Path
     ledger : Ledger
-        Symbols and runs.
+        What people entered and what jobs did.
     """
 
     def __init__(self, path: Path, ledger: Ledger, lake: Lake) -> None:
@@ -198,7 +204,7 @@ def _prepare(ledger: Ledger, lake: Lake) -> None:
         released = all(releases.newest(connection, layer) for layer in LAYERS)
     if released and all(lake.has(table) for table in TABLES.values()):
         return
-    with ledger.writing() as connection:
+    with ledger.writing("releases") as connection:
         for table in TABLES.values():
             if not lake.has(table):
                 lake.create(table)

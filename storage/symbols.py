@@ -22,7 +22,7 @@ class Symbols:
         Ids are dense: panels are arrays indexed by them.
         """
         wanted = list(dict.fromkeys(names))
-        with self._ledger.writing() as connection:
+        with self._ledger.writing("symbols") as connection:
             ids = _ids(connection)
             fresh = [name for name in wanted if name not in ids]
             first = max(ids.values(), default=-1) + 1
@@ -53,14 +53,14 @@ class Symbols:
     def set_active(self, names: Iterable[str], *, is_active: bool) -> None:
         """Switch symbols on, or off (a delisted one); ``NotFound`` when one is unknown."""
         with self._ledger.writing() as connection:
-            for name in names:
+            for name in sorted(names):  # two that change the same ones never wait for each other in a ring
                 _update(connection, name, is_active=is_active)
 
     def mark_recompute(self, marks: Mapping[str, date]) -> None:
         """Ask for symbols to be computed again from a session on; an earlier mark stays."""
         column = symbols.c.recompute_from
         with self._ledger.writing() as connection:
-            for name, session in marks.items():
+            for name, session in sorted(marks.items()):
                 earlier = sa.case((column <= session, column), else_=session)
                 _update(connection, name, recompute_from=earlier)
 
@@ -75,7 +75,7 @@ class Symbols:
 
 def clear_marks(connection: sa.Connection, done: Mapping[str, date]) -> None:
     """Clear marks that a job fulfilled from the given sessions on; one set earlier meanwhile stays."""
-    for name, session in done.items():
+    for name, session in sorted(done.items()):
         fulfilled = (symbols.c.symbol == name) & (symbols.c.recompute_from >= session)
         connection.execute(sa.update(symbols).where(fulfilled).values(recompute_from=None))
 

@@ -22,7 +22,7 @@ from storage.store import open_store
 HOLD = """
 import sys, time
 from storage.store import open_store
-with open_store(sys.argv[1]) as store:
+with open_store(sys.argv[1], ledger_url=sys.argv[2]) as store:
     store.ledger.runs.start("symbol_batch", triggered_by="cron")
     with store.writing("symbol", owner="nightly"):
         print("held", flush=True)
@@ -31,15 +31,16 @@ with open_store(sys.argv[1]) as store:
 
 
 @pytest.fixture
-def store(tmp_path):
-    with open_store(tmp_path / "store") as opened:
+def store(tmp_path, ledger_url):
+    with open_store(tmp_path / "store", ledger_url=ledger_url) as opened:
         yield opened
 
 
 @pytest.fixture
-def holder(store):
+def holder(store, ledger_url):
     """A process that holds the lease and runs a job."""
-    with subprocess.Popen([sys.executable, "-c", HOLD, str(store.path)], stdout=subprocess.PIPE) as process:
+    command = [sys.executable, "-c", HOLD, str(store.path), ledger_url]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         assert process.stdout.readline() == b"held\n"
         yield process
         process.kill()
@@ -154,7 +155,7 @@ def test_a_run_on_another_machine_lives_by_its_heartbeat(store):
     assert job.named(run.run_id).status == "failed"
 
 
-def race(path, first_day):
+def race(path, ledger_url, first_day):
     """Three threads that write two days each; exit code 1 when two ever write at once."""
     alone = path / "writing"
     sessions = iter(days(first_day, 1000))
@@ -164,7 +165,10 @@ def race(path, first_day):
         done = 0
         while done < 2:
             try:
-                with open_store(path) as store, store.writing("symbol", owner="racer") as writer:
+                with (
+                    open_store(path, ledger_url=ledger_url) as store,
+                    store.writing("symbol", owner="racer") as writer,
+                ):
                     os.close(os.open(alone, os.O_CREAT | os.O_EXCL))
                     with lock:
                         session = next(sessions)
@@ -186,16 +190,18 @@ def race(path, first_day):
     sys.exit("\n".join(failures) or 0)
 
 
-def test_writers_of_two_processes_take_turns(tmp_path):
+def test_writers_of_two_processes_take_turns(tmp_path, ledger_url):
     path = tmp_path / "store"  # the two processes create the store too, at once
     path.mkdir()
     context = multiprocessing.get_context("spawn")
-    processes = [context.Process(target=race, args=(path, date(year, 1, 1))) for year in (2016, 2017)]
+    processes = [
+        context.Process(target=race, args=(path, ledger_url, date(year, 1, 1))) for year in (2016, 2017)
+    ]
     for process in processes:
         process.start()
     for process in processes:
         process.join()
     assert [process.exitcode for process in processes] == [0, 0]
-    with open_store(path) as store:
+    with open_store(path, ledger_url=ledger_url) as store:
         assert store.release().number == 12
         assert store.read("prices").height == 12

@@ -9,13 +9,6 @@ from storage.errors import Busy, NotFound
 from storage.ledger import ledger_in
 
 
-@pytest.fixture
-def ledger(tmp_path):
-    opened = ledger_in(tmp_path / "ledger.sqlite")
-    yield opened
-    opened.close()
-
-
 def test_ids_are_dense_and_stay(ledger):
     assert ledger.symbols.register(["SPY", "AAPL", "SPY"], "files") == {"SPY": 0, "AAPL": 1}
     assert ledger.symbols.register(["TLT", "AAPL"], "tiingo") == {"TLT": 2, "AAPL": 1}
@@ -47,7 +40,7 @@ def test_the_earliest_mark_stays(ledger):
 def test_a_reader_never_waits_and_a_second_writer_is_told(ledger, monkeypatch):
     monkeypatch.setattr(database, "BUSY_MILLISECONDS", 50)
     ledger.symbols.register("A", "files")
-    with ledger.writing() as connection:
+    with ledger.writing("symbols") as connection:
         connection.exec_driver_sql("DELETE FROM symbols")
         assert ledger.symbols.ids() == {"A": 0}
         with pytest.raises(Busy, match="stayed locked"):
@@ -59,8 +52,8 @@ def test_the_ledger_is_its_owners_alone(tmp_path):
     assert (tmp_path / "ledger.sqlite").stat().st_mode & 0o777 == 0o600
 
 
-def test_the_database_is_durable(ledger):
-    with ledger.reading() as connection:
+def test_the_file_is_durable(tmp_path):
+    with ledger_in(tmp_path / "ledger.sqlite").reading() as connection:
         pragmas = {
             name: connection.exec_driver_sql(f"PRAGMA {name}").scalar()
             for name in ("journal_mode", "synchronous", "foreign_keys")

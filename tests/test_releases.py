@@ -19,8 +19,8 @@ SYMBOLS = ["A", "B"]
 
 
 @pytest.fixture
-def store(tmp_path):
-    with open_store(tmp_path / "store") as opened:
+def store(tmp_path, ledger_url):
+    with open_store(tmp_path / "store", ledger_url=ledger_url) as opened:
         yield opened
 
 
@@ -176,16 +176,16 @@ def test_releases_of_an_unknown_layer_are_refused(store):
         pass
 
 
-def publish_again_and_again(path, n_releases):
-    with open_store(path) as store:
+def publish_again_and_again(path, ledger_url, n_releases):
+    with open_store(path, ledger_url=ledger_url) as store:
         for value in range(1, n_releases + 1):
             publish_both(store, float(value))
 
 
-def test_readers_see_whole_releases_while_another_process_publishes(store):
+def test_readers_see_whole_releases_while_another_process_publishes(store, ledger_url):
     publish_both(store, 0.5)
     context = multiprocessing.get_context("spawn")
-    writer = context.Process(target=publish_again_and_again, args=(store.path, 12))
+    writer = context.Process(target=publish_again_and_again, args=(store.path, ledger_url, 12))
     writer.start()
     seen = []
     while writer.is_alive():

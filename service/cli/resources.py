@@ -21,7 +21,7 @@ def opened(path: Path | None) -> Iterator[tuple[Store, Settings]]:
     settings = load_settings()
     folder = path or Path(settings.store)
     try:
-        store = open_store(folder)
+        store = open_store(folder, ledger_url=settings.ledger)
     except OSError as error:
         raise UsageError(
             f"{folder}: {error.strerror or error}; name a folder that can be written to with --store"

@@ -1,0 +1,118 @@
+"""The ledger's equity changes: money that an owner put into an account or took out of it."""
+
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import Any, Literal, TypeAlias
+from uuid import uuid4
+
+import sqlalchemy as sa
+
+from storage.database import Database
+from storage.errors import NotFound, Refused
+from storage.ledger_tables import equity_changes
+from storage.processes import timestamp
+from storage.revisions import bump
+
+ChangeType: TypeAlias = Literal["CONTRIBUTION", "WITHDRAWAL"]
+ENTERED = frozenset({"change_type", "amount", "change_date", "notes"})
+
+
+@dataclass(frozen=True, slots=True)
+class EquityChange:
+    """A contribution or a withdrawal; ``amount`` is above 0 for both."""
+
+    change_id: str
+    portfolio_id: str
+    change_type: ChangeType
+    amount: Decimal
+    change_date: date
+    notes: str | None
+    created_by: str
+    created_at: str
+    updated_at: str
+    deleted_at: str | None
+
+
+class EquityChanges:
+    """Queries on the equity changes of a ledger; who asks has asked ``Portfolios.get`` for the portfolio."""
+
+    def __init__(self, ledger: Database) -> None:
+        self._ledger = ledger
+
+    def of(self, portfolio_id: str, *, with_deleted: bool = False) -> list[EquityChange]:
+        """Return the changes of a portfolio, the newest date first."""
+        query = sa.select(equity_changes).where(equity_changes.c.portfolio_id == portfolio_id)
+        if not with_deleted:
+            query = query.where(equity_changes.c.deleted_at.is_(None))
+        ordered = query.order_by(equity_changes.c.change_date.desc(), equity_changes.c.created_at.desc())
+        with self._ledger.reading() as connection:
+            return [_change(row) for row in connection.execute(ordered)]
+
+    def get(self, portfolio_id: str, change_id: str) -> EquityChange:
+        """Return one change, a deleted one too; ``NotFound`` when the portfolio has none of this id."""
+        with self._ledger.reading() as connection:
+            return _one(connection, portfolio_id, change_id)
+
+    def add(
+        self,
+        portfolio_id: str,
+        change_type: ChangeType,
+        amount: Decimal,
+        change_date: date,
+        *,
+        notes: str | None = None,
+        created_by: str,
+    ) -> EquityChange:
+        """Enter a change."""
+        now = timestamp()
+        values = {
+            "change_id": str(uuid4()),
+            "portfolio_id": portfolio_id,
+            "change_type": change_type,
+            "amount": amount,
+            "change_date": change_date,
+            "notes": notes,
+            "created_by": created_by,
+            "created_at": now,
+            "updated_at": now,
+        }
+        with self._ledger.writing() as connection:
+            bump(connection, portfolio_id)
+            connection.execute(sa.insert(equity_changes).values(**values))
+            return _one(connection, portfolio_id, str(values["change_id"]))
+
+    def update(self, portfolio_id: str, change_id: str, **changes: Any) -> EquityChange:
+        """Change what was entered; ``NotFound`` when the change is deleted or missing."""
+        if unknown := changes.keys() - ENTERED:
+            raise Refused(f"{', '.join(sorted(unknown))} cannot be changed; {', '.join(sorted(ENTERED))} can")
+        return self._update(portfolio_id, change_id, changes)
+
+    def delete(self, portfolio_id: str, change_id: str) -> EquityChange:
+        """Delete a change from sight; ``NotFound`` when it is deleted or missing."""
+        return self._update(portfolio_id, change_id, {"deleted_at": timestamp()})
+
+    def _update(self, portfolio_id: str, change_id: str, changes: dict[str, Any]) -> EquityChange:
+        live = _this(portfolio_id, change_id) & equity_changes.c.deleted_at.is_(None)
+        values = {"updated_at": timestamp(), **changes}
+        with self._ledger.writing() as connection:
+            bump(connection, portfolio_id)
+            if not connection.execute(sa.update(equity_changes).where(live).values(**values)).rowcount:
+                raise NotFound(f"no equity change {change_id} in portfolio {portfolio_id}")
+            return _one(connection, portfolio_id, change_id)
+
+
+def _this(portfolio_id: str, change_id: str) -> sa.ColumnElement[bool]:
+    return (equity_changes.c.change_id == change_id) & (equity_changes.c.portfolio_id == portfolio_id)
+
+
+def _one(connection: sa.Connection, portfolio_id: str, change_id: str) -> EquityChange:
+    query = sa.select(equity_changes).where(_this(portfolio_id, change_id))
+    row = connection.execute(query).one_or_none()
+    if row is None:
+        raise NotFound(f"no equity change {change_id} in portfolio {portfolio_id}")
+    return _change(row)
+
+
+def _change(row: sa.Row[Any]) -> EquityChange:
+    return EquityChange(**row._mapping)

@@ -1,0 +1,117 @@
+"""The ledger's log of runs: the phases that a run goes through, and what it says meanwhile."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any, Literal, TypeAlias
+
+import sqlalchemy as sa
+
+from storage.database import Database, runs
+from storage.errors import NotFound, Refused
+from storage.ledger_tables import run_activity, run_phases
+
+PhaseStatus: TypeAlias = Literal["pending", "running", "completed", "failed"]
+Level: TypeAlias = Literal["info", "warning", "error"]
+KEPT = 5_000
+CHANGEABLE = frozenset({"status", "current", "total", "started_at", "completed_at", "summary"})
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """A phase of a run; ``current`` of ``total`` units are done."""
+
+    phase_id: str
+    name: str
+    unit: str
+    total: int = 0
+    current: int = 0
+    status: PhaseStatus = "pending"
+    started_at: str | None = None
+    completed_at: str | None = None
+    summary: str | None = None
+
+    @property
+    def duration_seconds(self) -> float | None:
+        """How long the phase took, None until it has ended."""
+        if self.started_at is None or self.completed_at is None:
+            return None
+        took = datetime.fromisoformat(self.completed_at) - datetime.fromisoformat(self.started_at)
+        return took.total_seconds()
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """A line of a run's log."""
+
+    timestamp: str
+    message: str
+    level: Level = "info"
+
+
+class RunLog:
+    """Queries on the phases and the activity of a ledger's runs."""
+
+    def __init__(self, ledger: Database) -> None:
+        self._ledger = ledger
+
+    def register(self, run_id: str, phases: Sequence[Phase]) -> None:
+        """Enter all phases of a run, in the order to show, before the first begins."""
+        rows = [
+            {
+                "run_id": run_id,
+                "position": position,
+                **asdict(phase),
+            }
+            for position, phase in enumerate(phases)
+        ]
+        with self._ledger.writing() as connection:
+            connection.execute(sa.insert(run_phases), rows)
+
+    def update(self, run_id: str, phase_id: str, **changes: Any) -> None:
+        """Change how far a phase is; ``NotFound`` when it was not registered."""
+        if unknown := changes.keys() - CHANGEABLE:
+            raise Refused(f"{', '.join(sorted(unknown))} of a phase cannot be changed")
+        this = (run_phases.c.run_id == run_id) & (run_phases.c.phase_id == phase_id)
+        with self._ledger.writing() as connection:
+            if not connection.execute(sa.update(run_phases).where(this).values(**changes)).rowcount:
+                raise NotFound(f"no phase {phase_id} of run {run_id}; register it first")
+
+    def phases(self, run_id: str) -> list[Phase]:
+        """Return the phases of a run in the order to show."""
+        columns = (run_phases.c[name] for name in Phase.__slots__)
+        query = sa.select(*columns).where(run_phases.c.run_id == run_id).order_by(run_phases.c.position)
+        with self._ledger.reading() as connection:
+            return [Phase(*row) for row in connection.execute(query)]
+
+    def append(self, run_id: str, entries: Sequence[Activity]) -> None:
+        """Add lines to a run's log, of which the newest 5,000 are kept."""
+        last = sa.select(sa.func.max(run_activity.c.number)).where(run_activity.c.run_id == run_id)
+        with self._ledger.writing(f"log of {run_id}") as connection:
+            first = (connection.scalar(last) or 0) + 1
+            rows = [
+                {
+                    "run_id": run_id,
+                    "number": at,
+                    **asdict(entry),
+                }
+                for at, entry in enumerate(entries, start=first)
+            ]
+            if rows:
+                connection.execute(sa.insert(run_activity), rows)
+                old = run_activity.c.number < first + len(rows) - KEPT
+                connection.execute(sa.delete(run_activity).where((run_activity.c.run_id == run_id) & old))
+
+    def newest(self, run_id: str, *, limit: int = 50) -> list[Activity]:
+        """Return the newest lines of a run's log, oldest first."""
+        columns = (run_activity.c[name] for name in Activity.__slots__)
+        query = sa.select(*columns).where(run_activity.c.run_id == run_id)
+        newest = query.order_by(run_activity.c.number.desc()).limit(limit)
+        with self._ledger.reading() as connection:
+            return [Activity(*row) for row in reversed(connection.execute(newest).all())]
+
+    def prune(self, before: str) -> None:
+        """Forget the lines of runs that ended before a time; the runs and their phases stay."""
+        ended = sa.select(runs.c.run_id).where(runs.c.completed_at < before)
+        with self._ledger.writing() as connection:
+            connection.execute(sa.delete(run_activity).where(run_activity.c.run_id.in_(ended)))
