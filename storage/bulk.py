@@ -19,12 +19,13 @@ DTYPES = {
 
 def insert(connection: sa.Connection, table: sa.Table, columns: dict[str, Sequence[Any]]) -> None:
     """Insert rows given as columns of one length; a column that is not given is null."""
-    mark = "?" if connection.dialect.paramstyle == "qmark" else "%s"
-    marks = ", ".join(mark for _ in columns)
-    bound = [_bound(table.c[name].type, values, connection.dialect) for name, values in columns.items()]
+    given = {name: values for name, values in columns.items() if any(v is not None for v in values)}
+    bound = [_bound(table.c[name].type, values, connection.dialect) for name, values in given.items()]
     rows = list(zip(*bound, strict=True))
     if rows:
-        statement = f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES ({marks})"
+        mark = "?" if connection.dialect.paramstyle == "qmark" else "%s"
+        marks = ", ".join(mark for _ in given)
+        statement = f"INSERT INTO {table.name} ({', '.join(given)}) VALUES ({marks})"
         connection.exec_driver_sql(statement, rows)
 
 

@@ -1,6 +1,6 @@
 """The ledger's equity changes: money that an owner put into an account or took out of it."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date
 from decimal import Decimal
 from typing import Any, Literal, TypeAlias
@@ -20,18 +20,24 @@ ENTERED = frozenset({"change_type", "amount", "change_date", "notes"})
 
 @dataclass(frozen=True, slots=True)
 class EquityChange:
-    """A contribution or a withdrawal; ``amount`` is above 0 for both."""
+    """A contribution or a withdrawal; fields from ``change_id`` on are given by the ledger, empty in a draft.
 
-    change_id: str
-    portfolio_id: str
+    Attributes
+    ----------
+    amount : Decimal
+        Above 0 for both.
+    """
+
     change_type: ChangeType
     amount: Decimal
     change_date: date
-    notes: str | None
     created_by: str
-    created_at: str
-    updated_at: str
-    deleted_at: str | None
+    notes: str | None = None
+    change_id: str = ""
+    portfolio_id: str = ""
+    created_at: str = ""
+    updated_at: str = ""
+    deleted_at: str | None = None
 
 
 class EquityChanges:
@@ -54,35 +60,18 @@ class EquityChanges:
         with self._ledger.reading() as connection:
             return _one(connection, portfolio_id, change_id)
 
-    def add(
-        self,
-        portfolio_id: str,
-        change_type: ChangeType,
-        amount: Decimal,
-        change_date: date,
-        *,
-        notes: str | None = None,
-        created_by: str,
-    ) -> EquityChange:
+    def add(self, portfolio_id: str, draft: EquityChange) -> EquityChange:
         """Enter a change."""
         now = timestamp()
-        values = {
-            "change_id": str(uuid4()),
-            "portfolio_id": portfolio_id,
-            "change_type": change_type,
-            "amount": amount,
-            "change_date": change_date,
-            "notes": notes,
-            "created_by": created_by,
-            "created_at": now,
-            "updated_at": now,
-        }
+        change = replace(
+            draft, change_id=str(uuid4()), portfolio_id=portfolio_id, created_at=now, updated_at=now
+        )
         with self._ledger.writing() as connection:
             bump(connection, portfolio_id)
-            connection.execute(sa.insert(equity_changes).values(**values))
-            return _one(connection, portfolio_id, str(values["change_id"]))
+            connection.execute(sa.insert(equity_changes).values(**asdict(change)))
+        return change
 
-    def update(self, portfolio_id: str, change_id: str, **changes: Any) -> EquityChange:
+    def update(self, portfolio_id: str, change_id: str, /, **changes: Any) -> EquityChange:
         """Change what was entered; ``NotFound`` when the change is deleted or missing."""
         if unknown := changes.keys() - ENTERED:
             raise Refused(f"{', '.join(sorted(unknown))} cannot be changed; {', '.join(sorted(ENTERED))} can")

@@ -31,10 +31,8 @@ def _millionths(value: Decimal) -> int:
         raise Refused(f"{value} is not a number; give a decimal")
     if abs(value) > LARGEST:
         raise Refused(f"{value} is too large; the ledger holds at most {LARGEST:,}")
-    scaled = value.scaleb(PLACES)
+    scaled = value * UNITS
     millionths = int(scaled)
-    if (
-        millionths != scaled or scaled.scaleb(-PLACES) != value
-    ):  # the second: more digits than a decimal holds
+    if millionths != scaled or scaled / UNITS != value:  # the second: the product was rounded to 28 digits
         raise Refused(f"{value} has more than {PLACES} decimals; round it first")
     return millionths

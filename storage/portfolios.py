@@ -116,7 +116,7 @@ class Portfolios:
             raise NotFound(f"no portfolio {portfolio_id}")
         return int(found)
 
-    def update(self, portfolio_id: str, **changes: Any) -> None:
+    def update(self, portfolio_id: str, /, **changes: Any) -> None:
         """Change fields that were entered; ``Taken`` as in ``create``."""
         if unknown := changes.keys() - ENTERED:
             raise Refused(f"{', '.join(sorted(unknown))} cannot be changed; {', '.join(sorted(ENTERED))} can")

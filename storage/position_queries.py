@@ -80,7 +80,8 @@ class PositionQueries:
             .group_by(positions.c.portfolio_id)
         )
         with self._ledger.reading() as connection:
-            return dict.fromkeys(portfolio_ids, 0) | dict(connection.execute(query).tuples().all())
+            found: dict[str, int] = dict(connection.execute(query).all())
+        return dict.fromkeys(portfolio_ids, 0) | found
 
     def add(self, portfolio_id: str, lots: Sequence[Lot], *, notes: str | None = None) -> list[str]:
         """Add lots to a portfolio, all or none, and return their ids."""
@@ -88,7 +89,7 @@ class PositionQueries:
             bump(connection, portfolio_id)
             return insert(connection, portfolio_id, lots, notes=notes)
 
-    def update(self, portfolio_id: str, position_id: str, **changes: Any) -> None:
+    def update(self, portfolio_id: str, position_id: str, /, **changes: Any) -> None:
         """Change fields of a lot, or its ``notes``."""
         if unknown := changes.keys() - {*LOT_FIELDS, "notes"}:
             raise Refused(f"a position has no {', '.join(sorted(unknown))} that could be changed")

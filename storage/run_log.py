@@ -68,7 +68,7 @@ class RunLog:
         with self._ledger.writing() as connection:
             connection.execute(sa.insert(run_phases), rows)
 
-    def update(self, run_id: str, phase_id: str, **changes: Any) -> None:
+    def update(self, run_id: str, phase_id: str, /, **changes: Any) -> None:
         """Change how far a phase is; ``NotFound`` when it was not registered."""
         if unknown := changes.keys() - CHANGEABLE:
             raise Refused(f"{', '.join(sorted(unknown))} of a phase cannot be changed")

@@ -17,6 +17,7 @@ CAPACITY = 50
 MAX_ATTEMPTS = 3
 NOBODY = {"host": None, "pid": None, "process_started": None, "heartbeat_at": None}
 OPEN = symbol_queue.c.status.in_(("pending", "processing"))
+OLDEST_FIRST = (symbol_queue.c.created_at, symbol_queue.c.symbol)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,8 @@ class SymbolQueue:
         A symbol that has one keeps it; the ended job of one that is asked for again makes way.
         """
         wanted = list(dict.fromkeys(names))
-        common = {"status": "pending", "attempts": 0, "portfolio_id": portfolio_id, "owner": owner}
+        who = {"portfolio_id": portfolio_id, "owner": owner}
+        common = {"status": "pending", "attempts": 0, "created_at": timestamp(), **who}
         with self._ledger.writing("symbol queue") as connection:
             waiting = set(connection.scalars(sa.select(symbol_queue.c.symbol).where(OPEN)))
             fresh = [name for name in wanted if name not in waiting]
@@ -70,10 +72,7 @@ class SymbolQueue:
             added, deferred = fresh[:room], fresh[room:]
             ended = symbol_queue.c.symbol.in_(added) & ~OPEN
             connection.execute(sa.delete(symbol_queue).where(ended))
-            rows = [
-                {"job_id": str(uuid4()), "symbol": name, "created_at": timestamp(), **common}
-                for name in added
-            ]
+            rows = [{"job_id": str(uuid4()), "symbol": name, **common} for name in added]
             if rows:
                 connection.execute(sa.insert(symbol_queue), rows)
             query = _select().where(symbol_queue.c.symbol.in_(wanted) & OPEN)
@@ -87,7 +86,7 @@ class SymbolQueue:
             pending = (
                 sa.select(symbol_queue.c.job_id)
                 .where(symbol_queue.c.status == "pending")
-                .order_by(symbol_queue.c.created_at, symbol_queue.c.symbol)
+                .order_by(*OLDEST_FIRST)
                 .limit(n_jobs)
                 .with_for_update(skip_locked=True)
             )
@@ -122,7 +121,7 @@ class SymbolQueue:
         """Return how many symbols there are of each status of their newest job."""
         query = sa.select(symbol_queue.c.status, sa.func.count()).group_by(symbol_queue.c.status)
         with self._ledger.reading() as connection:
-            found: dict[str, int] = dict(connection.execute(query).tuples().all())
+            found: dict[str, int] = dict(connection.execute(query).all())
         return {status: found.get(status, 0) for status in ("pending", "processing", "completed", "failed")}
 
     def jobs(self, names: Iterable[str]) -> dict[str, Job]:
@@ -134,13 +133,14 @@ class SymbolQueue:
         return self._all(symbol_queue.c.status == "pending")[:limit]
 
     def _all(self, condition: sa.ColumnElement[bool]) -> list[Job]:
-        query = _select().where(condition).order_by(symbol_queue.c.created_at, symbol_queue.c.symbol)
+        query = _select().where(condition)
         with self._ledger.reading() as connection:
             return [Job(*row) for row in connection.execute(query)]
 
 
 def _select() -> sa.Select[Any]:
-    return sa.select(*(symbol_queue.c[name] for name in Job.__slots__))
+    columns = (symbol_queue.c[name] for name in Job.__slots__)
+    return sa.select(*columns).order_by(*OLDEST_FIRST)
 
 
 def _me() -> dict[str, Any]:

@@ -1,12 +1,16 @@
 """Symbols of the ledger, and its transactions."""
 
+import threading
 from datetime import date
 
+import psycopg
 import pytest
+import sqlalchemy as sa
+from postgres import free_port
 
 from storage import database
-from storage.errors import Busy, NotFound
-from storage.ledger import ledger_in
+from storage.errors import Busy, InvalidLocation, NotFound, Unreachable
+from storage.ledger import ledger_at, ledger_in
 
 
 def test_ids_are_dense_and_stay(ledger):
@@ -45,6 +49,57 @@ def test_a_reader_never_waits_and_a_second_writer_is_told(ledger, monkeypatch):
         assert ledger.symbols.ids() == {"A": 0}
         with pytest.raises(Busy, match="stayed locked"):
             ledger.symbols.register("B", "files")
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("nonsense", "no such URL"),
+        ("mysql://me:secret@here/ledger", "cannot live in mysql"),
+        ("postgresql:///x?host=%", "does not serve"),
+    ],
+)
+def test_a_ledger_that_cannot_be_is_named(url, message):
+    with pytest.raises((InvalidLocation, Unreachable), match=message) as caught:
+        ledger_at(url)
+    assert "secret" not in str(caught.value)
+
+
+def test_a_server_that_does_not_answer_may_later():
+    with pytest.raises(Unreachable, match=r"does not serve: .*refused"):
+        ledger_at(f"postgresql://me:secret@127.0.0.1:{free_port()}/ledger")
+
+
+def test_a_connection_that_the_server_dropped_is_replaced(postgres_url):
+    ledger = ledger_at(postgres_url)
+    ledger.symbols.register("A", "files")
+    with psycopg.connect(postgres_url, autocommit=True) as other:
+        others = "datname = current_database() AND pid <> pg_backend_pid()"
+        other.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}")
+    assert ledger.symbols.ids() == {"A": 0}
+    ledger.close()
+
+
+def test_a_reader_sees_one_state(ledger):
+    ledger.symbols.register("A", "files")
+    with ledger.reading() as connection:
+        count = sa.select(sa.func.count()).select_from(database.symbols)
+        before = connection.scalar(count)
+        ledger.symbols.register("B", "files")
+        assert connection.scalar(count) == before == 1
+
+
+def test_threads_register_dense_ids(ledger):
+    def work(first):
+        for at in range(10):
+            ledger.symbols.register([f"S{first + at}"], "files")
+
+    threads = [threading.Thread(target=work, args=(5 * number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(ledger.symbols.ids().values()) == list(range(25))
 
 
 def test_the_ledger_is_its_owners_alone(tmp_path):

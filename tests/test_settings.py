@@ -29,6 +29,10 @@ def test_the_environment_goes_before_the_file(tmp_path: Path) -> None:
     given = config(tmp_path, 'store = "a"\nhalf_life = 21\n')
     settings = load_settings({**given, "RIDGELINE_STORE": "b", "RIDGELINE_COVERAGE_THRESHOLD": "0.5"})
     assert (settings.store, settings.half_life, settings.coverage_threshold) == ("b", 21, 0.5)
+    assert settings.ledger is None
+    assert (
+        load_settings({"RIDGELINE_LEDGER": "postgresql://here/ledger"}).ledger == "postgresql://here/ledger"
+    )
 
 
 @pytest.mark.parametrize(
