@@ -24,6 +24,7 @@ from engine.correlation import (
     effective_bets,
     pairwise_correlation,
 )
+from engine.factors import PROXIES
 from engine.stress import StressResult, stress
 from engine.typing import FloatArray, Int32Array, IntArray
 from engine.valuation import Positions, Valuation, value_positions
@@ -34,6 +35,8 @@ from engine.volatility import (
     volatility_percentile,
     volatility_trend,
 )
+
+MIN_REGRESSION_SESSIONS = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,13 +130,53 @@ def portfolio_volatility(book: SymbolBook, holdings: Holdings, nav: float) -> Po
     )
 
 
+@dataclass(frozen=True, slots=True)
+class MarketRegression:
+    """Least squares of the replayed returns on the market's; NaN below 30 common sessions."""
+
+    beta: float
+    r_squared: float
+    n_obs: int
+
+
+def market_regression(book: SymbolBook, series: PortfolioSeries, *, window: int = 90) -> MarketRegression:
+    """Regress today's weights, replayed over the last ``window`` sessions, on the market proxy."""
+    row = book.index.get(PROXIES["Market"])
+    if row is None:
+        return MarketRegression(np.nan, np.nan, 0)
+    y, x = series.returns[-window:], book.returns[row, -window:]
+    used = np.isfinite(x) & np.isfinite(y)
+    n_obs = int(used.sum())
+    x, y = x[used] - x[used].mean() if n_obs else x[used], y[used] - y[used].mean() if n_obs else y[used]
+    sxx, syy, sxy = float(x @ x), float(y @ y), float(x @ y)
+    if n_obs < MIN_REGRESSION_SESSIONS or not (sxx > 0 and syy > 0):
+        return MarketRegression(np.nan, np.nan, n_obs)
+    return MarketRegression(sxy / sxx, sxy * sxy / (sxx * syy), n_obs)
+
+
+def max_drawdown(returns: FloatArray) -> float:
+    """Return the deepest fall of the wealth index ``(n_sessions,)`` from its peak, ≤ 0; NaN without returns.
+
+    Sessions without a return leave the index where it is.
+    """
+    if not np.isfinite(returns).any():
+        return np.nan
+    wealth = np.concatenate([[1.0], np.cumprod(1.0 + np.nan_to_num(returns))])
+    return float((wealth / np.maximum.accumulate(wealth) - 1.0).min())
+
+
 def correlations(
-    book: SymbolBook, holdings: Holdings, *, lookback: int = 90, min_overlap: int = 30
+    book: SymbolBook,
+    holdings: Holdings,
+    *,
+    lookback: int = 90,
+    min_overlap: int = 30,
+    max_symbols: int | None = None,
 ) -> Correlations:
-    """Correlate the holdings' log returns over the last ``lookback`` sessions, pair by pair."""
+    """Correlate the largest holdings' log returns over the last ``lookback`` sessions, pair by pair."""
     size = np.abs(holdings.values)
-    ranked = np.argsort(-size, kind="stable")
-    rows, weights = holdings.rows[ranked], size[ranked] / max(size.sum(), np.finfo(float).tiny)
+    ranked = np.argsort(-size, kind="stable")[:max_symbols]
+    rows, weights = holdings.rows[ranked], size[ranked] / max(size[ranked].sum(), np.finfo(float).tiny)
     log_returns = np.log1p(book.returns[rows, -lookback:])
     matrix, n_obs = pairwise_correlation(log_returns, min_overlap)
     return Correlations(

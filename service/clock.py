@@ -1,6 +1,6 @@
 """The exchange calendar and the time of day in New York. The only place that asks what day it is."""
 
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
 from zoneinfo import ZoneInfo
 
@@ -31,6 +31,11 @@ def sessions_until(last: date, count: int) -> DateArray:
 def is_session(day: date) -> bool:
     """Whether the exchange trades on a day."""
     return bool(np.isin(np.datetime64(day), _sessions_of(day.year)))
+
+
+def utc_now() -> datetime:
+    """Return the present, for durations and time stamps; what day it is depends on New York."""
+    return datetime.now(UTC)
 
 
 def now(settings: Settings) -> datetime:

@@ -4,7 +4,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -36,6 +36,16 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         New York time from which a session counts as closed, ``HH:MM``; half an hour allows for late prints.
     ny_time : str or None
         A fixed New York time, ISO 8601, instead of the clock; for tests.
+    host, port : str, int
+        Where the service listens; beyond loopback only when somebody has a key.
+    docs_url : str
+        Where errors are documented: an answer's ``documentation_url`` is this, ``/errors/`` and its code.
+    status_view : str
+        Which onboarding status is answered when a request does not say: ``v1`` (rich) or ``v2`` (simple).
+    release_seconds : float
+        How often the service looks for a new release.
+    request_seconds : float
+        How long a request may take, its upload included.
     """
 
     store: str = "data/store"
@@ -45,6 +55,12 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     half_life: Annotated[int, Meta(ge=1)] = 42
     session_close: Annotated[str, Meta(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")] = "16:30"
     ny_time: str | None = None
+    host: str = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65_535)] = 8000
+    docs_url: str = "/docs"
+    status_view: Literal["v1", "v2"] = "v1"
+    release_seconds: Annotated[float, Meta(gt=0)] = 1.0
+    request_seconds: Annotated[float, Meta(gt=0)] = 30.0
 
 
 def load_settings(environment: Mapping[str, str] | None = None) -> Settings:

@@ -1,13 +1,18 @@
-"""Ledgers of both databases."""
+"""Ledgers of both databases, and a store of the sample files."""
 
 from contextlib import ExitStack
 from itertools import count
+from pathlib import Path
+from shutil import copytree
 
 import postgres
 import psycopg
 import pytest
 
+from service.cli.app import run
 from storage.ledger import ledger_at
+
+DATA = Path(__file__).parents[1] / "data"
 
 numbers = count()
 
@@ -45,3 +50,26 @@ def ledger(ledger_url):
     opened = ledger_at(ledger_url)
     yield opened
     opened.close()
+
+
+@pytest.fixture(scope="session")
+def sample_store(tmp_path_factory):
+    """A store of the sample files with one computed session; copy it before changing it."""
+    path = tmp_path_factory.mktemp("sample") / "store"
+    for arguments in (
+        ["ingest-actions", DATA / "sample_actions.csv"],
+        ["ingest", DATA / "sample_prices.csv"],
+        ["ingest-profiles", DATA / "sample_profiles.csv"],
+        ["ingest-benchmark", DATA / "sample_benchmark.csv"],
+        ["batch", "run"],
+    ):
+        assert run([*map(str, arguments), "--store", str(path)]) == 0
+    return path
+
+
+@pytest.fixture(scope="module")
+def store(sample_store, tmp_path_factory):
+    """A copy of the sample store for one file of tests."""
+    path = tmp_path_factory.mktemp("copy") / "store"
+    copytree(sample_store, path)
+    return path

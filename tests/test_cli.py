@@ -29,20 +29,6 @@ COMMANDS = [
 ]
 
 
-@pytest.fixture(scope="module")
-def store(tmp_path_factory):
-    path = tmp_path_factory.mktemp("cli") / "store"
-    for arguments in (
-        ["ingest-actions", DATA / "sample_actions.csv"],
-        ["ingest", DATA / "sample_prices.csv"],
-        ["ingest-profiles", DATA / "sample_profiles.csv"],
-        ["ingest-benchmark", DATA / "sample_benchmark.csv"],
-        ["batch", "run"],
-    ):
-        assert run([*map(str, arguments), "--store", str(path)]) == 0
-    return path
-
-
 def answer(capsys, *arguments):
     """Exit code, the one JSON document on stdout, and stderr."""
     capsys.readouterr()

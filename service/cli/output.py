@@ -21,6 +21,7 @@ def print_json(answer: Any) -> None:
     """Print one JSON document on stdout."""
     encoded = msgspec.json.encode(to_plain(answer), enc_hook=str)
     sys.stdout.write(msgspec.json.format(encoded, indent=2).decode() + "\n")
+    sys.stdout.flush()  # a service prints where it listens, and goes on
 
 
 def records(frame: pl.DataFrame) -> list[dict[str, Any]]:

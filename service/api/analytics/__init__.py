@@ -1,0 +1,1 @@
+"""Analytics of one portfolio: records, what fills them, routes."""

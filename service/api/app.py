@@ -1,0 +1,102 @@
+"""The application: routes under their prefixes, one guard, one translator of errors, a book kept fresh."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from litestar import Litestar, Request, Router
+from litestar.concurrency import sync_to_thread
+from litestar.datastructures import State
+from litestar.di import Provide
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.openapi.spec import Components, Reference, SecurityScheme
+
+from service.api import health, onboarding, symbols
+from service.api.analytics import routes as analytics
+from service.api.auth import Caller, Doorkeeper, caller_of, guard
+from service.api.problems import HANDLERS
+from service.api.resources import Resources
+from service.api.timeouts import within
+
+MAX_BODY = 1024 * 1024
+log = logging.getLogger(__name__)
+
+
+def create_app(resources: Resources, *, open_to_all: bool = False) -> Litestar:
+    """Return the application on the given resources.
+
+    Parameters
+    ----------
+    open_to_all : bool
+        Whether requests need no key as long as the ledger has none; for a service on loopback.
+    """
+    first = [*onboarding.HANDLERS, *symbols.HANDLERS, *analytics.HANDLERS]
+    return Litestar(
+        route_handlers=[
+            Router("/", route_handlers=list(health.HANDLERS)),
+            Router("/api/v1", route_handlers=first, guards=[guard]),
+            Router("/api/v2", route_handlers=[onboarding.simple], guards=[guard]),
+        ],
+        dependencies={
+            "resources": Provide(_resources, sync_to_thread=False),
+            "caller": Provide(_caller, sync_to_thread=False),
+        },
+        exception_handlers=HANDLERS,
+        lifespan=[_book_kept_fresh],
+        middleware=[within(resources.settings.request_seconds)],
+        openapi_config=_openapi(),
+        request_max_body_size=MAX_BODY,
+        state=State(
+            {"resources": resources, "doorkeeper": Doorkeeper(resources.ledger, open_to_all=open_to_all)}
+        ),
+    )
+
+
+def _resources(state: State) -> Resources:
+    resources: Resources = state.resources
+    return resources
+
+
+def _caller(request: Request[Any, Any, Any]) -> Caller:
+    return caller_of(request)
+
+
+@asynccontextmanager
+async def _book_kept_fresh(app: Litestar) -> AsyncIterator[None]:
+    """Load the book when the service starts, and exchange it when a batch publishes."""
+    resources: Resources = app.state.resources
+
+    async def watch() -> None:
+        while True:
+            if await sync_to_thread(resources.live.refresh) and resources.live.market:
+                book = resources.live.market.book
+                log.info(
+                    "release %d of %s is served: %d symbols", book.release, book.as_of, len(book.symbols)
+                )
+            await asyncio.sleep(resources.settings.release_seconds)
+
+    watching = asyncio.create_task(watch())
+    try:
+        yield
+    finally:
+        watching.cancel()
+
+
+def _openapi() -> OpenAPIConfig:
+    schemes: dict[str, SecurityScheme | Reference] = {
+        "ApiKey": SecurityScheme(type="apiKey", name="X-API-Key", security_scheme_in="header"),
+        "Bearer": SecurityScheme(type="http", scheme="bearer"),
+    }
+    return OpenAPIConfig(
+        title="ridgeline",
+        version="1",
+        description="Portfolio analytics composed from a nightly symbol layer",
+        components=Components(security_schemes=schemes),
+        security=[{"ApiKey": []}, {"Bearer": []}],
+        path="/schema",
+        render_plugins=[JsonRenderPlugin()],
+        use_handler_docstrings=True,
+    )

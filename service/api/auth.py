@@ -1,0 +1,97 @@
+"""Who is calling, and whether they may: API keys by header, scopes by route."""
+
+import time
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+from litestar.connection import ASGIConnection
+from litestar.exceptions import NotAuthorizedException, PermissionDeniedException
+from litestar.handlers import BaseRouteHandler
+
+from storage.ledger import Ledger
+
+Scope: TypeAlias = Literal["read", "write", "admin", "sql"]
+SCOPES: tuple[Scope, ...] = ("read", "write", "admin", "sql")
+LOCAL_OWNER = "local"
+READING = ("GET", "HEAD", "OPTIONS")
+REMEMBERED_SECONDS, REMEMBERED_KEYS = 1.0, 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """An owner and what their key is good for."""
+
+    owner: str
+    scopes: frozenset[str]
+
+
+LOCAL = Caller(LOCAL_OWNER, frozenset(SCOPES))
+
+
+class Doorkeeper:
+    """Finds the caller of a request; a key is looked up again after a second, revoked or not.
+
+    ``open_to_all``: without any key in the ledger, whoever reaches a service on loopback is its owner.
+    """
+
+    def __init__(self, ledger: Ledger, *, open_to_all: bool) -> None:
+        self._ledger, self._open = ledger, open_to_all
+        self._known: dict[str, tuple[float, Caller | None]] = {}
+
+    def caller(self, secret: str | None) -> Caller | None:
+        """Return who a secret belongs to, None for nobody."""
+        if secret is None:
+            return LOCAL if self._open and not has_keys(self._ledger) else None
+        now = time.monotonic()
+        until, caller = self._known.get(secret, (0.0, None))
+        if now >= until:
+            key = self._ledger.api_keys.find(secret)
+            caller = Caller(key.owner, frozenset(key.scopes)) if key else None
+            if len(self._known) >= REMEMBERED_KEYS:
+                self._known.clear()
+            self._known[secret] = (now + REMEMBERED_SECONDS, caller)
+        return caller
+
+
+def has_keys(ledger: Ledger) -> bool:
+    """Whether any key opens anything."""
+    return any(key.revoked_at is None for key in ledger.api_keys.of())
+
+
+def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+    """Let a request pass whose caller has the route's scope: ``opt={"scope": …}``, else by its method.
+
+    A route with ``opt={"public": True}`` needs no key.
+
+    Raises
+    ------
+    NotAuthorizedException
+        No valid key.
+    PermissionDeniedException
+        A key without the scope.
+    """
+    if handler.opt.get("public"):
+        return
+    doorkeeper: Doorkeeper = connection.app.state.doorkeeper
+    caller = doorkeeper.caller(secret_of(connection))
+    if caller is None:
+        raise NotAuthorizedException("give a valid key in X-API-Key or as a Bearer token")
+    reading = connection.scope.get("method") in READING
+    scope = handler.opt.get("scope", "read" if reading else "write")
+    if scope not in caller.scopes:
+        raise PermissionDeniedException(f"this needs a key with the scope {scope!r}", extra={"scope": scope})
+    connection.scope["auth"] = caller
+
+
+def secret_of(connection: ASGIConnection[Any, Any, Any, Any]) -> str | None:
+    """Return the key that a request carries."""
+    if key := connection.headers.get("x-api-key"):
+        return key
+    kind, _, token = connection.headers.get("authorization", "").partition(" ")
+    return token.strip() if kind.lower() == "bearer" and token.strip() else None
+
+
+def caller_of(request: ASGIConnection[Any, Any, Any, Any]) -> Caller:
+    """Return the caller that the guard let pass."""
+    caller: Caller = request.scope["auth"]
+    return caller

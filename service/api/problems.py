@@ -1,0 +1,153 @@
+"""The one translator from errors to answers: RFC 9457 problems, and the onboarding family's envelope."""
+
+import logging
+from typing import Any
+
+import msgspec
+from litestar import Request, Response
+from litestar.exceptions import HTTPException, ValidationException
+
+from service.api.resources import NotReadyError
+from service.errors import RidgelineError, UsageError
+from storage.errors import Busy, Locked, NotFound, Refused, StorageError, Taken, Unreachable
+
+PROBLEM_JSON = "application/problem+json"
+TITLES = {
+    400: "Bad request",
+    401: "Not authenticated",
+    403: "Not allowed",
+    404: "Not found",
+    405: "Method not allowed",
+    409: "Conflict",
+    413: "Too large",
+    422: "Invalid request",
+    429: "Too many requests",
+    500: "Internal error",
+    503: "Not available now",
+}
+log = logging.getLogger(__name__)
+
+
+class Problem(msgspec.Struct, kw_only=True):
+    """An error (RFC 9457); ``detail`` is a sentence, an object, or the list of invalid fields."""
+
+    type: str
+    title: str
+    status: int
+    code: str
+    detail: Any
+
+
+class ApiError(Exception):
+    """An answer with a status of its own; ``detail`` is a sentence or an object."""
+
+    def __init__(self, status: int, code: str, detail: Any, *, headers: dict[str, str] | None = None) -> None:
+        super().__init__(str(detail))
+        self.status, self.code, self.detail, self.headers = status, code, detail, headers
+
+
+class OnboardingError(Exception):
+    """An error in the envelope of the onboarding routes."""
+
+    def __init__(self, status: int, code: str, message: str, details: dict[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.status, self.code, self.message, self.details = status, code, message, details
+
+
+def problem(
+    request: Request[Any, Any, Any],
+    status: int,
+    code: str,
+    detail: Any,
+    headers: dict[str, str] | None = None,
+) -> Response[Problem]:
+    """Return an error as problem+json."""
+    docs = request.app.state.resources.settings.docs_url
+    body = Problem(
+        type=f"{docs}/errors/{code}",
+        title=TITLES.get(status, "Error"),
+        status=status,
+        code=code,
+        detail=detail,
+    )
+    return Response(body, status_code=status, media_type=PROBLEM_JSON, headers=headers or {})
+
+
+def handle_api(request: Request[Any, Any, Any], error: ApiError) -> Response[Problem]:
+    """Answer an error that a handler raised."""
+    return problem(request, error.status, error.code, error.detail, error.headers)
+
+
+def handle_onboarding(request: Request[Any, Any, Any], error: OnboardingError) -> Response[dict[str, Any]]:
+    """Answer an error of the onboarding family."""
+    docs = request.app.state.resources.settings.docs_url
+    body: dict[str, Any] = {"code": error.code, "message": error.message}
+    if error.details is not None:
+        body["details"] = error.details
+    body["documentation_url"] = f"{docs}/errors/{error.code}"
+    return Response({"error": body}, status_code=error.status)
+
+
+def handle_validation(request: Request[Any, Any, Any], error: ValidationException) -> Response[Problem]:
+    """Answer wrong parameters and bodies with the list of them."""
+    extra = error.extra if isinstance(error.extra, list) else []
+    items = [
+        {
+            "loc": [item.get("source", "body"), item.get("key", "")],
+            "msg": item["message"],
+            "type": "value_error",
+        }
+        for item in extra
+    ]
+    detail = items or [{"loc": ["body"], "msg": error.detail, "type": "value_error"}]
+    return problem(request, 422, "invalid_request", detail)
+
+
+def handle_http(request: Request[Any, Any, Any], error: HTTPException) -> Response[Problem]:
+    """Answer what the framework refuses: unknown routes, methods, keys, sizes."""
+    codes = {401: "not_authenticated", 403: "not_allowed", 404: "not_found", 405: "method_not_allowed"}
+    code = codes.get(error.status_code, "too_large" if error.status_code == 413 else "bad_request")
+    return problem(request, error.status_code, code, error.detail, error.headers)
+
+
+def handle_domain(request: Request[Any, Any, Any], error: StorageError | RidgelineError) -> Response[Problem]:
+    """Answer errors of storage and service by whether the request or the moment is wrong."""
+    status, code = _status(error)
+    headers = {"Retry-After": "5"} if status == 503 else None
+    return problem(request, status, code, str(error), headers)
+
+
+def handle_not_ready(request: Request[Any, Any, Any], error: NotReadyError) -> Response[Problem]:
+    """Answer while there is no book."""
+    return problem(request, 503, "initializing", str(error), {"Retry-After": "1"})
+
+
+def handle_bug(request: Request[Any, Any, Any], error: Exception) -> Response[Problem]:
+    """Answer what nobody foresaw; the log has the traceback, the answer has not."""
+    log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    return problem(request, 500, "internal_error", "this is a fault of the service; its log says more")
+
+
+def _status(error: StorageError | RidgelineError) -> tuple[int, str]:
+    table: dict[type[Exception], tuple[int, str]] = {
+        NotFound: (404, "not_found"),
+        Taken: (409, "taken"),
+        Locked: (409, "locked"),
+        Busy: (503, "busy"),
+        Unreachable: (503, "unreachable"),
+        Refused: (400, "refused"),
+        UsageError: (400, "refused"),
+    }
+    return next((answer for kind, answer in table.items() if isinstance(error, kind)), (500, "failed"))
+
+
+HANDLERS: dict[Any, Any] = {
+    ApiError: handle_api,
+    OnboardingError: handle_onboarding,
+    ValidationException: handle_validation,
+    HTTPException: handle_http,
+    NotReadyError: handle_not_ready,
+    StorageError: handle_domain,
+    RidgelineError: handle_domain,
+    Exception: handle_bug,
+}

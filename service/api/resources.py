@@ -1,0 +1,45 @@
+"""What request handlers work on; made once, handed to the application."""
+
+from dataclasses import dataclass
+
+from service.composed import Compositions
+from service.live_book import LiveBook, Market
+from service.settings import Settings
+from storage.ledger import Ledger
+from storage.store import Store
+
+
+class NotReadyError(Exception):
+    """No book is loaded yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """The store, its live book, and the portfolios composed on it."""
+
+    store: Store
+    settings: Settings
+    live: LiveBook
+    compositions: Compositions
+
+    @property
+    def ledger(self) -> Ledger:
+        """What people entered."""
+        return self.store.ledger
+
+    def market(self) -> Market | None:
+        """Return the market that a request computes from, None while nothing was ever computed.
+
+        Raises
+        ------
+        NotReadyError
+            The first book is still being loaded, or could not be.
+        """
+        if self.live.state in ("initializing", "failed"):
+            raise NotReadyError(self.live.error or "the first book is being loaded")
+        return self.live.market
+
+
+def make_resources(store: Store, settings: Settings) -> Resources:
+    """Return resources whose book is not loaded yet."""
+    return Resources(store, settings, LiveBook(store), Compositions(store.ledger))

@@ -1,0 +1,91 @@
+"""The book that requests compute from: loaded at start, exchanged when a new release appears."""
+
+import logging
+from dataclasses import dataclass
+from datetime import date
+from threading import Lock
+from typing import Any, Literal, TypeAlias
+
+from engine.book import SymbolBook
+from service.book_loader import benchmark_weights, computed_sessions, load_book, newest_profiles
+from storage.errors import StorageError
+from storage.processes import timestamp
+from storage.releases import Release
+from storage.store import Store
+
+State: TypeAlias = Literal["initializing", "ready", "empty", "failed"]
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Market:
+    """One release as requests see it; whoever holds it finishes on it.
+
+    Attributes
+    ----------
+    book : SymbolBook
+    benchmark : dict of str to float
+        Sector weights of the benchmark as of the book's session.
+    profiles : dict of str to dict
+        Newest profile of each symbol as of the book's session.
+    """
+
+    book: SymbolBook
+    benchmark: dict[str, float]
+    profiles: dict[str, dict[str, Any]]
+
+    @property
+    def session(self) -> date:
+        """Session that the book is of."""
+        day: date = self.book.as_of.item()  # type: ignore[assignment]
+        return day
+
+
+class LiveBook:
+    """Holds the market of the newest release; thread-safe.
+
+    Attributes
+    ----------
+    state : State
+        ``empty``: the store has no computed session, and there is nothing to wait for.
+    market : Market or None
+        None until the first one is loaded; a failed load keeps the one before.
+    error : str or None
+        What the last load failed with.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store, self._lock = store, Lock()
+        self.state: State = "initializing"
+        self.market: Market | None = None
+        self.error: str | None = None
+        self.started_at: str | None = None
+        self.completed_at: str | None = None
+        self._release = -1
+
+    def refresh(self) -> bool:
+        """Load the newest release if it is another one; whether the market changed."""
+        with self._lock:
+            try:
+                release = self._store.release()
+                if release.number == self._release:
+                    return False
+                self.started_at = timestamp()
+                market = self._loaded(release)
+            except (StorageError, OSError) as error:
+                self.error = str(error)
+                self.state = "ready" if self.market else "failed"
+                log.exception("the newest release cannot be loaded")
+                return False
+            self._release, self.error, self.completed_at = release.number, None, timestamp()
+            self.market, self.state = market, "ready" if market else "empty"
+            return True
+
+    def _loaded(self, release: Release) -> Market | None:
+        if not len(computed_sessions(self._store, release)):
+            return None
+        book = load_book(self._store, release=release)
+        on: date = book.as_of.item()  # type: ignore[assignment]
+        known = newest_profiles(self._store.read("profiles", release=release), on)
+        profiles = {row["symbol"]: row for row in known.iter_rows(named=True)}
+        return Market(book, benchmark_weights(self._store, release, on), profiles)

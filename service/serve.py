@@ -1,0 +1,61 @@
+"""Runs the service: a socket, one process, one event loop."""
+
+import ipaddress
+import logging
+import socket
+
+import uvicorn
+
+from service.api.app import create_app
+from service.api.auth import has_keys
+from service.api.resources import make_resources
+from service.errors import UsageError
+from service.settings import Settings
+from storage.store import Store
+
+log = logging.getLogger(__name__)
+
+
+def bind(settings: Settings) -> socket.socket:
+    """Return a socket that is bound to the settings' address; port 0 takes a free one.
+
+    Raises
+    ------
+    UsageError
+        The address cannot be had.
+    """
+    try:
+        family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+        bound = socket.socket(family, socket.SOCK_STREAM)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind((settings.host, settings.port))
+    except OSError as error:
+        raise UsageError(f"cannot listen on {settings.host}:{settings.port}: {error.strerror}") from error
+    return bound
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches an address."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def serve(store: Store, settings: Settings, bound: socket.socket) -> None:
+    """Serve until the process is told to stop.
+
+    Raises
+    ------
+    UsageError
+        Others could reach the service, and nobody has a key.
+    """
+    on_loopback = is_loopback(settings.host)
+    if not on_loopback and not has_keys(store.ledger):
+        raise UsageError(
+            f"{settings.host} can be reached by others, and there is no key; "
+            "make one with `ridgeline keys create`, or listen on 127.0.0.1"
+        )
+    app = create_app(make_resources(store, settings), open_to_all=on_loopback)
+    config = uvicorn.Config(app, log_config=None, access_log=False, server_header=False, lifespan="on")
+    uvicorn.Server(config).run(sockets=[bound])
