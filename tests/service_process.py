@@ -13,6 +13,12 @@ import httpx
 COMMAND = Path(sys.executable).with_name("ridgeline")
 
 
+class Url(str):
+    """A service's URL, and its process id."""
+
+    pid: int
+
+
 @contextmanager
 def serving(store, **environment):
     """Serve a store; gives the service's URL once its book is loaded."""
@@ -25,7 +31,8 @@ def serving(store, **environment):
                 line = process.stdout.readline()
                 assert line, f"the service ended with {process.wait()}"
                 document += line
-            url = json.loads(document)["url"]
+            url = Url(json.loads(document)["url"])
+            url.pid = process.pid
             wait_until_ready(url)
             yield url
         finally:

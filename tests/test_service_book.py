@@ -1,0 +1,65 @@
+"""The book of a running service: loaded at start, exchanged when a batch in another process publishes."""
+
+import subprocess
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import httpx
+import pytest
+from service_process import COMMAND, serving, upload
+
+from storage.store import open_store
+
+DATA = Path(__file__).parents[1] / "data"
+KNOWN = "Symbol,Quantity,Entry Price Per Share,Entry Date\n" + "".join(
+    f"SPY,{n},100.00,2024-01-{n:02d}\n" for n in range(1, 29)
+)
+
+
+def ridgeline(store, *arguments):
+    command = [str(COMMAND), *map(str, arguments), "--store", str(store)]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+
+
+def test_from_an_empty_store_to_the_first_release(tmp_path):
+    store = tmp_path / "store"
+    with serving(store, RIDGELINE_RELEASE_SECONDS="0.1") as url, httpx.Client(base_url=url) as client:
+        assert client.get("/health/ready").json()["message"] == "the store has no computed session yet"
+        portfolio_id = upload(client, KNOWN).json()["portfolio_id"]
+        answer = client.get(f"/api/v1/analytics/portfolio/{portfolio_id}/overview").json()
+        assert (answer["available"], answer["metadata"]) == (False, {"reason": "no_calculations_available"})
+        assert client.get(f"/api/v2/onboarding/status/{portfolio_id}").json()["pending_symbols"] == ["SPY"]
+        ridgeline(store, "ingest", DATA / "sample_prices.csv")
+        ridgeline(store, "batch", "run", "--session", "2024-06-27")
+        first = _wait_for(client, "2024-06-27")
+        answer = client.get(f"/api/v1/analytics/portfolio/{portfolio_id}/overview").json()
+        assert (answer["available"], answer["release"]) == (True, first["release"])
+        ridgeline(store, "batch", "run")
+        second = _wait_for(client, "2024-06-28")
+        assert second["release"] > first["release"]
+        assert client.get(f"/api/v2/onboarding/status/{portfolio_id}").json()["status"] == "ready"
+
+
+def _wait_for(client, session):
+    for _ in range(200):
+        ready = client.get("/health/ready").json()
+        if ready["as_of"] == session:
+            return ready
+        time.sleep(0.05)
+    pytest.fail(f"the service never came to {session}: {ready}")
+
+
+def test_a_portfolio_is_wholly_there_or_not_at_all_after_a_kill(store):
+    for round_number in range(6):
+        with serving(store) as service, httpx.Client(base_url=service, timeout=5) as client:
+            killer = subprocess.Popen(["sh", "-c", f"sleep 0.{round_number}5; kill -9 {service.pid}"])
+            with suppress(httpx.TransportError):
+                for n in range(1000):
+                    upload(client, KNOWN, account_name=f"Round {round_number} {n}")
+            killer.wait()
+        with open_store(store) as opened:
+            portfolios = opened.ledger.portfolios.everyones()
+            for portfolio in portfolios:
+                assert len(opened.ledger.positions.of(portfolio.portfolio_id)) == 28
+    assert portfolios
