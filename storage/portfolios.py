@@ -63,6 +63,15 @@ class Portfolio:
     deleted_at: str | None = None
 
 
+# Built once: every request that reads a portfolio begins with one of them.
+OWNED = sa.select(portfolios).where(
+    (portfolios.c.portfolio_id == sa.bindparam("id"))
+    & (portfolios.c.owner == sa.bindparam("owner"))
+    & portfolios.c.deleted_at.is_(None)
+)
+REVISION = OWNED.with_only_columns(portfolios.c.revision)
+
+
 class Portfolios:
     """Queries on the portfolios of a ledger."""
 
@@ -90,14 +99,22 @@ class Portfolios:
     def get(self, owner: str, portfolio_id: str) -> Portfolio:
         """Return a portfolio of an owner; ``NotFound`` for a foreign, a deleted and a missing one alike.
 
-        Here alone ownership is checked: whoever asks for what is in a portfolio asks for it here first.
+        Here and in ``revision`` alone ownership is checked: whoever asks for what is in a portfolio asks for
+        it here first.
         """
-        query = _live().where((portfolios.c.portfolio_id == portfolio_id) & (portfolios.c.owner == owner))
         with self._ledger.reading() as connection:
-            row = connection.execute(query).one_or_none()
+            row = connection.execute(OWNED, {"owner": owner, "id": portfolio_id}).one_or_none()
         if row is None:
             raise NotFound(f"no portfolio {portfolio_id}")
         return _portfolio(row)
+
+    def revision(self, owner: str, portfolio_id: str) -> int:
+        """Return how often a portfolio or anything in it was changed; ``NotFound`` as in ``get``."""
+        with self._ledger.reading() as connection:
+            found = connection.scalar(REVISION, {"owner": owner, "id": portfolio_id})
+        if found is None:
+            raise NotFound(f"no portfolio {portfolio_id}")
+        return int(found)
 
     def of(self, owner: str) -> list[Portfolio]:
         """Return the portfolios of an owner, the inactive ones too, oldest first."""
@@ -106,15 +123,6 @@ class Portfolios:
     def everyones(self) -> list[Portfolio]:
         """Return the portfolios of all owners, oldest first; for jobs."""
         return self._all(_live())
-
-    def revision(self, portfolio_id: str) -> int:
-        """Return how often a portfolio or anything in it was changed."""
-        query = _live().with_only_columns(portfolios.c.revision)
-        with self._ledger.reading() as connection:
-            found = connection.scalar(query.where(portfolios.c.portfolio_id == portfolio_id))
-        if found is None:
-            raise NotFound(f"no portfolio {portfolio_id}")
-        return int(found)
 
     def update(self, portfolio_id: str, /, **changes: Any) -> None:
         """Change fields that were entered; ``Taken`` as in ``create``."""

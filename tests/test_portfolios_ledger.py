@@ -64,10 +64,12 @@ def test_foreign_deleted_and_missing_look_alike(ledger):
         with pytest.raises(NotFound) as caught:
             ledger.portfolios.get("bob", portfolio_id)
         assert str(caught.value) == f"no portfolio {portfolio_id}"
+        with pytest.raises(NotFound, match=f"no portfolio {portfolio_id}"):
+            ledger.portfolios.revision("bob", portfolio_id)
     assert ledger.portfolios.of("bob") == []
     assert ledger.portfolios.everyones() == [mine]
     for gone in (deleted.portfolio_id, "nobody's"):
-        for change in (ledger.portfolios.update, ledger.portfolios.delete, ledger.portfolios.revision):
+        for change in (ledger.portfolios.update, ledger.portfolios.delete):
             with pytest.raises(NotFound, match="no portfolio"):
                 change(gone)
         with pytest.raises(NotFound, match="no portfolio"):
@@ -123,7 +125,7 @@ def test_every_change_counts_once(ledger):
     first, *_ = ledger.positions.of(portfolio_id)
     draft = EquityChange("CONTRIBUTION", Decimal(5), date(2017, 11, 6), "ann")
     money = ledger.equity_changes.add(portfolio_id, draft)
-    assert ledger.portfolios.revision(portfolio_id) == 2
+    assert ledger.portfolios.revision("ann", portfolio_id) == 2
     changes = [
         lambda: ledger.portfolios.update(portfolio_id, name="Value"),
         lambda: ledger.positions.add(portfolio_id, LOTS),
@@ -138,10 +140,10 @@ def test_every_change_counts_once(ledger):
     ]
     for revision, change in enumerate(changes, start=3):
         change()
-        assert ledger.portfolios.revision(portfolio_id) == revision
+        assert ledger.portfolios.revision("ann", portfolio_id) == revision
     with pytest.raises(NotFound):
         ledger.positions.delete(portfolio_id, ["none"])
-    assert ledger.portfolios.revision(portfolio_id) == 2 + len(changes)
+    assert ledger.portfolios.revision("ann", portfolio_id) == 2 + len(changes)
 
 
 @pytest.mark.parametrize(

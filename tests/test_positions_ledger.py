@@ -174,4 +174,4 @@ def test_no_share_is_closed_twice(ledger, portfolio_id):
     lots = [position.lot for position in ledger.positions.of(portfolio_id)]
     assert len(refused) == 3
     assert [(lot.quantity, lot.exit_date) for lot in lots] == [(1, DAY)] * 5
-    assert ledger.portfolios.revision(portfolio_id) == 1 + 1 + 5
+    assert ledger.portfolios.revision("ann", portfolio_id) == 1 + 1 + 5

@@ -36,21 +36,24 @@ class Doorkeeper:
 
     def __init__(self, ledger: Ledger, *, open_to_all: bool) -> None:
         self._ledger, self._open = ledger, open_to_all
-        self._known: dict[str, tuple[float, Caller | None]] = {}
+        self._known: dict[str | None, tuple[float, Caller | None]] = {}
 
     def caller(self, secret: str | None) -> Caller | None:
         """Return who a secret belongs to, None for nobody."""
-        if secret is None:
-            return LOCAL if self._open and not has_keys(self._ledger) else None
         now = time.monotonic()
         until, caller = self._known.get(secret, (0.0, None))
         if now >= until:
-            key = self._ledger.api_keys.find(secret)
-            caller = Caller(key.owner, frozenset(key.scopes)) if key else None
+            caller = self._looked_up(secret)
             if len(self._known) >= REMEMBERED_KEYS:
                 self._known.clear()
             self._known[secret] = (now + REMEMBERED_SECONDS, caller)
         return caller
+
+    def _looked_up(self, secret: str | None) -> Caller | None:
+        if secret is None:
+            return LOCAL if self._open and not has_keys(self._ledger) else None
+        key = self._ledger.api_keys.find(secret)
+        return Caller(key.owner, frozenset(key.scopes)) if key else None
 
 
 def has_keys(ledger: Ledger) -> bool:

@@ -56,18 +56,19 @@ async def answer(
     make: Callable[[Composed], Served],
 ) -> Response[Any]:
     """Answer from the book, or say that there is none; the client's copy stands while nothing changed."""
-    portfolio = resources.ledger.portfolios.get(caller.owner, portfolio_id)
+    revision = resources.ledger.portfolios.revision(caller.owner, portfolio_id)
     market = resources.market()
     if market is None:
         return Response(_nothing(portfolio_id))
     closed = clock.last_closed_session(resources.settings)
-    etag = f'"{market.book.release}.{portfolio.revision}.{closed:%Y%m%d}"'
+    etag = f'"{market.book.release}.{revision}.{closed:%Y%m%d}"'
     headers = {"ETag": etag, "Cache-Control": "private, no-cache"}
     if request.headers.get("if-none-match") == etag:
         return Response(None, status_code=304, headers=headers)
     key = (portfolio_id, etag, request.url.path, request.url.query)
 
     def encoded() -> bytes:
+        portfolio = resources.ledger.portfolios.get(caller.owner, portfolio_id)
         return encoder.encode(make(resources.compositions.of(portfolio, market)))
 
     found: bytes | None = resources.compositions.found(key)
