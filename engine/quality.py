@@ -33,6 +33,9 @@ REASONS = (
     "entry_price_mark",  # a private position without a mark of its own, valued at its entry price
     "nav_not_positive",  # weights and percentages of such a book mean nothing
     "partial_coverage",  # part of the book has no such number and is left out
+    "entry_price_reference",  # no price at the previous snapshot: P&L counts from the entry price
+    "exit_price_missing",  # sold at a price that nobody entered: the close of the day stands in
+    "price_return",  # the source has no dividends: P&L leaves them out
 )
 
 
