@@ -17,7 +17,7 @@ DAYS, EPOCH = 1 << 20, 1 << 19  # days of a symbol in the keys, and where 1970 l
 
 
 class Steps(NamedTuple):
-    """A number of each symbol that changes on some days: ``(n,)`` ascending keys, and what holds from each."""
+    """A number of each symbol that steps: ``(n,)`` ascending keys, and what holds from each of them on."""
 
     keys: IntArray
     values: FloatArray
@@ -81,14 +81,15 @@ def market_of(prices: pl.DataFrame, actions: pl.DataFrame, sessions: DateArray) 
     splits = _sorted(actions.filter(pl.col("kind") == "split"), codes)
     shares = _steps(splits, pl.col("value").cum_prod().over("symbol"))
     paid = _sorted(actions.filter(pl.col("kind") == "dividend"), codes)
-    per_first_share = pl.col("value") * pl.Series(_newest(shares, paid["key"].to_numpy(), 1.0))
+    per_first_share = paid["value"] * pl.Series(_newest(shares, paid["key"].to_numpy(), 1.0))
+    paid = paid.with_columns(per_first_share.alias("value"))
     return Market(
         sessions,
         codes,
         _steps(rows, pl.col("close")),
         rows.select(adjusted).to_series().to_numpy(),
         shares,
-        _steps(paid, per_first_share.cum_sum().over("symbol")),
+        _steps(paid, pl.col("value").cum_sum().over("symbol")),
     )
 
 
