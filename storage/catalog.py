@@ -54,6 +54,8 @@ MACROS = (
         SELECT symbol, max(session) AS session FROM symbol_metrics
         WHERE session <= day GROUP BY symbol
     ) USING (symbol, session)""",
+    """portfolio_history(wanted) AS TABLE
+    SELECT * FROM portfolio_snapshots WHERE portfolio_id = wanted ORDER BY session""",
 )
 
 

@@ -21,11 +21,11 @@ class Release:
     Attributes
     ----------
     number : int
-        Grows with every release of any layer; 0 is the empty store.
+        Grows with every release of any layer; 0 is the empty store, where every layer begins.
     session : date or None
         Newest session that the layer is computed for.
     versions : dict of str to int
-        Delta version of each table.
+        Delta version of each table; one that it does not name is empty, at version 0.
     """
 
     number: int
@@ -37,25 +37,26 @@ class Release:
 
 
 def newest(connection: sa.Connection, layer: str) -> Release | None:
-    """Return the newest release of a layer, None before the first."""
-    query = sa.select(releases).where(releases.c.layer == layer).order_by(releases.c.number.desc()).limit(1)
-    row = connection.execute(query).one_or_none()
-    return None if row is None else _release(row)
+    """Return the newest release of a layer, None in a ledger that has no store yet."""
+    row = connection.execute(_of_layer(layer).limit(1)).one_or_none()
+    return None if row is None else _release(row, layer)
 
 
-def numbered(connection: sa.Connection, number: int) -> Release:
-    """Return the release of a number; ``NotFound`` when there is none."""
+def numbered(connection: sa.Connection, number: int, layer: str) -> Release:
+    """Return the release of a number, of whatever layer it is; ``NotFound`` when there is none.
+
+    Number 0 is of the layer asked for.
+    """
     row = connection.execute(sa.select(releases).where(releases.c.number == number)).one_or_none()
     if row is None:
         last = connection.scalar(sa.select(sa.func.max(releases.c.number)))
         raise NotFound(f"no release {number}; the newest is {last}")
-    return _release(row)
+    return _release(row, layer if number == 0 else row.layer)
 
 
 def history(connection: sa.Connection, layer: str) -> list[Release]:
-    """Return all releases of a layer, newest first."""
-    query = sa.select(releases).where(releases.c.layer == layer).order_by(releases.c.number.desc())
-    return [_release(row) for row in connection.execute(query)]
+    """Return all releases of a layer, newest first, down to the empty store."""
+    return [_release(row, layer) for row in connection.execute(_of_layer(layer))]
 
 
 def add(connection: sa.Connection, draft: Release) -> Release:
@@ -83,5 +84,11 @@ def publish(ledger: Database, lease: Lease, draft: Release, recomputed: Mapping[
         return add(connection, draft)
 
 
-def _release(row: sa.Row[Any]) -> Release:
-    return Release(**row._mapping)
+def _of_layer(layer: str) -> sa.Select[Any]:
+    mine = (releases.c.layer == layer) | (releases.c.number == 0)
+    return sa.select(releases).where(mine).order_by(releases.c.number.desc())
+
+
+def _release(row: sa.Row[Any], layer: str) -> Release:
+    release = Release(**row._mapping)
+    return release if release.layer == layer else replace(release, layer=layer, versions={})

@@ -3,10 +3,11 @@
 import polars as pl
 
 from storage.errors import InvalidFrame, NotFound
+from storage.portfolio_tables import PORTFOLIO_TABLES
 from storage.symbol_tables import SYMBOL_TABLES
 from storage.table import Table
 
-TABLES: dict[str, Table] = {table.name: table for table in SYMBOL_TABLES}
+TABLES: dict[str, Table] = {table.name: table for table in (*SYMBOL_TABLES, *PORTFOLIO_TABLES)}
 
 
 def table_named(name: str) -> Table:

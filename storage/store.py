@@ -30,7 +30,7 @@ LAYERS = tuple(dict.fromkeys(table.layer for table in TABLES.values()))
 
 
 def open_store(path: Path | str, *, ledger_url: str | None = None) -> "Store":
-    """Open the store in a folder; what is missing is made, down to an empty release of every layer.
+    """Open the store in a folder; what is missing is made, down to the empty release that layers begin with.
 
     Parameters
     ----------
@@ -41,9 +41,9 @@ def open_store(path: Path | str, *, ledger_url: str | None = None) -> "Store":
     lake = Lake(str(root / "lake"))
     root.mkdir(parents=True, exist_ok=True)
     ledger = ledger_in(root / "ledger.sqlite") if ledger_url is None else ledger_at(ledger_url)
-    _prepare(ledger, lake)
+    is_new = _prepare(ledger, lake)
     store = Store(root, ledger, lake)
-    if not store.catalog_path.exists():
+    if is_new or not store.catalog_path.exists():
         store.write_catalog()
     fsync(root)
     return store
@@ -79,10 +79,13 @@ class Store:
         self.ledger.close()
 
     def release(self, number: int | None = None, *, layer: str = "symbol") -> Release:
-        """Return a release by number, or the newest of a layer; ``NotFound`` for a number never given."""
+        """Return a release by number, or the newest of a layer; ``NotFound`` for a number never given.
+
+        A layer that nothing was published of stands on release 0, the empty store.
+        """
         with self.ledger.reading() as connection:
             if number is not None:
-                return releases.numbered(connection, number)
+                return releases.numbered(connection, number, layer)
             newest = releases.newest(connection, layer)
         if newest is None:
             raise Corrupt(f"{self.path}: no release of the {layer} layer; restore the ledger from a backup")
@@ -198,17 +201,20 @@ class Store:
         return [self.release(layer=layer) for layer in LAYERS]
 
 
-def _prepare(ledger: Ledger, lake: Lake) -> None:
-    """Create missing tables and release their empty versions; of two processes at once, one waits."""
+def _prepare(ledger: Ledger, lake: Lake) -> bool:
+    """Create what tables and first release are missing, and return whether any were.
+
+    Of two processes at once, one waits.
+    """
     with ledger.reading() as connection:
-        released = all(releases.newest(connection, layer) for layer in LAYERS)
+        released = releases.newest(connection, LAYERS[0])
     if released and all(lake.has(table) for table in TABLES.values()):
-        return
+        return False
     with ledger.writing("releases") as connection:
         for table in TABLES.values():
             if not lake.has(table):
                 lake.create(table)
-        for layer in LAYERS:
-            if releases.newest(connection, layer) is None:
-                versions = {table.name: 0 for table in tables_of(layer)}
-                releases.add(connection, Release(0, layer, None, "", None, versions))
+        if releases.newest(connection, LAYERS[0]) is None:
+            versions = {table.name: 0 for table in tables_of(LAYERS[0])}
+            releases.add(connection, Release(0, LAYERS[0], None, "", None, versions))
+    return True
