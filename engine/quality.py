@@ -46,15 +46,23 @@ def reason_bit(name: str) -> int:
 
 def reason_text(masks: MaskArray) -> pl.Series:
     """Spell out reason masks ``(n,)`` as comma-separated codes ``(n,)``; null where a mask is 0."""
-    seen = np.bincount(masks, minlength=1)  # as long as the largest mask: far cheaper than sorting
-    distinct = np.flatnonzero(seen)
+    distinct, place = _distinct(masks)
     texts = [
         ",".join(code for bit, code in enumerate(REASONS) if mask >> bit & 1) or None
         for mask in distinct.tolist()
     ]
+    return pl.Series("reasons", texts, dtype=pl.String).gather(place.astype(np.uint32, copy=False))
+
+
+def _distinct(masks: MaskArray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the distinct masks, and the place of each one ``(n,)`` among them."""
+    if masks.max(initial=0) > 4 * len(masks) + 65_536:
+        return np.unique(masks, return_inverse=True)
+    seen = np.bincount(masks, minlength=1)  # far cheaper than sorting unless the largest is very large
+    distinct = np.flatnonzero(seen)
     place = np.zeros(len(seen), dtype=np.uint32)
     place[distinct] = np.arange(len(distinct))
-    return pl.Series("reasons", texts, dtype=pl.String).gather(place[masks])
+    return distinct, place[masks]
 
 
 def quality_text(levels: np.ndarray) -> pl.Series:

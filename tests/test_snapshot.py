@@ -9,7 +9,7 @@ from snapshots import NO_DAY, SESSIONS, Account, chain, day, random_account, ran
 from tolerance import assert_agree
 
 from engine.lots import CASH, OPTION, PRIVATE, PUBLIC, LotPrices, Lots, Portfolios
-from engine.quality import QUALITY, reason_bit, reason_text
+from engine.quality import QUALITY, REASONS, reason_bit, reason_text
 from engine.snapshot import Snapshots, compute_snapshots, time_weighted_return
 
 NAN = float("nan")
@@ -316,3 +316,12 @@ def test_time_weighted_return():
     assert chained[1, 0] == pytest.approx(0.1)
     assert np.isnan(chained[1, 1:]).all()
     assert day(None) is NO_DAY
+
+
+@pytest.mark.parametrize("n", [0, 1, 40, 200_000])
+def test_reasons_are_spelled_out_whatever_bits_they_have(n):
+    masks = np.random.default_rng(n).choice([0, 1, 1 << 22 | 1, 1 << 15 | 1 << 3], n).astype(np.uint32)
+    found = reason_text(masks)
+    assert found.len() == n
+    codes = {int(m): [c for bit, c in enumerate(REASONS) if int(m) >> bit & 1] for m in np.unique(masks)}
+    assert found.to_list() == [",".join(codes[m]) or None for m in masks.tolist()]
