@@ -82,10 +82,13 @@ class LiveBook:
             return True
 
     def _loaded(self, release: Release) -> Market | None:
-        if not len(computed_sessions(self._store, release)):
-            return None
-        book = load_book(self._store, release=release)
-        on: date = book.as_of.item()  # type: ignore[assignment]
-        known = newest_profiles(self._store.read("profiles", release=release), on)
-        profiles = {row["symbol"]: row for row in known.iter_rows(named=True)}
-        return Market(book, benchmark_weights(self._store, release, on), profiles)
+        return market_at(self._store, release) if len(computed_sessions(self._store, release)) else None
+
+
+def market_at(store: Store, release: Release, asof: date | None = None) -> Market:
+    """Load the market as of the newest computed session, on or before a date when one is given."""
+    book = load_book(store, release=release, asof=asof)
+    on: date = book.as_of.item()  # type: ignore[assignment]
+    known = newest_profiles(store.read("profiles", release=release), on)
+    profiles = {row["symbol"]: row for row in known.iter_rows(named=True)}
+    return Market(book, benchmark_weights(store, release, on), profiles)

@@ -1,11 +1,13 @@
 """The ledger's equity changes: money that an owner put into an account or took out of it."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import date
 from decimal import Decimal
 from typing import Any, Literal, TypeAlias
 from uuid import uuid4
 
+import polars as pl
 import sqlalchemy as sa
 
 from storage.database import Database
@@ -54,6 +56,14 @@ class EquityChanges:
         ordered = query.order_by(equity_changes.c.change_date.desc(), equity_changes.c.created_at.desc())
         with self._ledger.reading() as connection:
             return [_change(row) for row in connection.execute(ordered)]
+
+    def frame(self, portfolio_ids: Sequence[str]) -> pl.DataFrame:
+        """Return the changes of portfolios that are not deleted as columns; amounts as doubles, above 0."""
+        wanted = equity_changes.c.portfolio_id.in_(portfolio_ids) & equity_changes.c.deleted_at.is_(None)
+        columns = (
+            equity_changes.c[name] for name in ("portfolio_id", "change_type", "amount", "change_date")
+        )
+        return self._ledger.frame(sa.select(*columns).where(wanted))
 
     def get(self, portfolio_id: str, change_id: str) -> EquityChange:
         """Return one change, a deleted one too; ``NotFound`` when the portfolio has none of this id."""

@@ -67,6 +67,7 @@ positions = sa.Table(
     sa.Column("option_type", sa.Text),
     sa.Column("exit_date", sa.Date),
     sa.Column("exit_price", Micros),
+    sa.Column("entered_session", sa.Date),
     sa.Column("notes", sa.Text),
     sa.Column("created_at", sa.Text, nullable=False),
     sa.Column("updated_at", sa.Text, nullable=False),

@@ -96,6 +96,7 @@ TABLES_OF_THE_SERVICE = (
         option_type TEXT,
         exit_date DATE,
         exit_price BIGINT,
+        entered_session DATE,
         notes TEXT,
         created_at TEXT NOT NULL,
         updated_at TEXT NOT NULL,

@@ -93,7 +93,7 @@ class Portfolios:
         with self._ledger.writing() as connection:
             with _naming(portfolio.account_name):
                 connection.execute(sa.insert(portfolios).values(**asdict(portfolio)))
-            insert(connection, portfolio.portfolio_id, lots)
+            insert(connection, portfolio.portfolio_id, lots, entered_session=draft.starting_session)
         return portfolio
 
     def get(self, owner: str, portfolio_id: str) -> Portfolio:

@@ -20,16 +20,17 @@ from storage.processes import timestamp
 from storage.revisions import bump
 
 LOT_FIELDS = Lot.__struct_fields__
-OWN_FIELDS = ("position_id", "portfolio_id", "notes", "created_at", "updated_at")
+OWN_FIELDS = ("position_id", "portfolio_id", "entered_session", "notes", "created_at", "updated_at")
 
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """A lot in a portfolio."""
+    """A lot in a portfolio; ``entered_session`` was the newest session of the book when it came in."""
 
     lot: Lot
     position_id: str
     portfolio_id: str
+    entered_session: date | None
     notes: str | None
     created_at: str
     updated_at: str
@@ -56,11 +57,19 @@ class PositionQueries:
         with self._ledger.reading() as connection:
             return [_position(row) for row in connection.execute(query).all()]
 
-    def frame(self, portfolio_id: str) -> pl.DataFrame:
-        """Return the positions of a portfolio as columns, sooner; quantities and prices as doubles."""
-        query = _live().where(positions.c.portfolio_id == portfolio_id).order_by(positions.c.number)
-        columns = (positions.c[name] for name in ("position_id", *LOT_FIELDS))
-        return self._ledger.frame(query.with_only_columns(*columns))
+    def frame(self, portfolio_ids: Sequence[str]) -> pl.DataFrame:
+        """Return the positions of portfolios as columns, sooner; quantities and prices as doubles."""
+        query = _live().where(positions.c.portfolio_id.in_(portfolio_ids))
+        ordered = query.order_by(positions.c.portfolio_id, positions.c.number)
+        columns = (
+            positions.c[name] for name in ("portfolio_id", "position_id", "entered_session", *LOT_FIELDS)
+        )
+        return self._ledger.frame(ordered.with_only_columns(*columns))
+
+    def marks_frame(self, portfolio_ids: Sequence[str]) -> pl.DataFrame:
+        """Return the marks of portfolios as columns: ``position_id, session, price``."""
+        query = sa.select(marks).join(positions).where(positions.c.portfolio_id.in_(portfolio_ids))
+        return self._ledger.frame(query.order_by(marks.c.position_id, marks.c.session))
 
     def get(self, position_id: str) -> Position:
         """Return one position; ``NotFound`` when it is deleted, in a deleted portfolio, or missing."""
@@ -83,11 +92,18 @@ class PositionQueries:
             found: dict[str, int] = dict(connection.execute(query).all())
         return dict.fromkeys(portfolio_ids, 0) | found
 
-    def add(self, portfolio_id: str, lots: Sequence[Lot], *, notes: str | None = None) -> list[str]:
+    def add(
+        self,
+        portfolio_id: str,
+        lots: Sequence[Lot],
+        *,
+        entered_session: date | None,
+        notes: str | None = None,
+    ) -> list[str]:
         """Add lots to a portfolio, all or none, and return their ids."""
         with self._ledger.writing() as connection:
             bump(connection, portfolio_id)
-            return insert(connection, portfolio_id, lots, notes=notes)
+            return insert(connection, portfolio_id, lots, entered_session=entered_session, notes=notes)
 
     def update(self, portfolio_id: str, position_id: str, /, **changes: Any) -> None:
         """Change fields of a lot, or its ``notes``."""
@@ -129,7 +145,8 @@ class PositionQueries:
                 return position_id
             _update(connection, portfolio_id, position_id, {"quantity": position.lot.quantity - part})
             lot = replace(position.lot, quantity=part, exit_date=exit_date, exit_price=exit_price)
-            [new] = insert(connection, portfolio_id, [lot], notes=position.notes)
+            entered = position.entered_session
+            [new] = insert(connection, portfolio_id, [lot], entered_session=entered, notes=position.notes)
             _copy_marks(connection, position_id, new)
             return new
 
@@ -166,13 +183,24 @@ class PositionQueries:
 
 
 def insert(
-    connection: sa.Connection, portfolio_id: str, lots: Sequence[Lot], *, notes: str | None = None
+    connection: sa.Connection,
+    portfolio_id: str,
+    lots: Sequence[Lot],
+    *,
+    entered_session: date | None,
+    notes: str | None = None,
 ) -> list[str]:
     """Insert lots behind those that the portfolio has, and return their ids."""
     last = sa.select(sa.func.max(positions.c.number)).where(positions.c.portfolio_id == portfolio_id)
     first, now = (connection.scalar(last) or 0) + 1, timestamp()
     ids = [str(uuid4()) for _ in lots]
-    common = {"portfolio_id": portfolio_id, "notes": notes, "created_at": now, "updated_at": now}
+    common = {
+        "portfolio_id": portfolio_id,
+        "entered_session": entered_session,
+        "notes": notes,
+        "created_at": now,
+        "updated_at": now,
+    }
     columns: dict[str, Sequence[Any]] = {
         "position_id": ids,
         "number": range(first, first + len(lots)),

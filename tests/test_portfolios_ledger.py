@@ -73,7 +73,7 @@ def test_foreign_deleted_and_missing_look_alike(ledger):
             with pytest.raises(NotFound, match="no portfolio"):
                 change(gone)
         with pytest.raises(NotFound, match="no portfolio"):
-            ledger.positions.add(gone, LOTS)
+            ledger.positions.add(gone, LOTS, entered_session=None)
 
 
 def test_account_names_are_unique_among_an_owners_live_portfolios(ledger):
@@ -128,7 +128,7 @@ def test_every_change_counts_once(ledger):
     assert ledger.portfolios.revision("ann", portfolio_id) == 2
     changes = [
         lambda: ledger.portfolios.update(portfolio_id, name="Value"),
-        lambda: ledger.positions.add(portfolio_id, LOTS),
+        lambda: ledger.positions.add(portfolio_id, LOTS, entered_session=None),
         lambda: ledger.positions.update(portfolio_id, first.position_id, notes="watch"),
         lambda: ledger.positions.mark(portfolio_id, first.position_id, date(2017, 11, 6), Decimal(7)),
         lambda: ledger.positions.close(

@@ -40,7 +40,7 @@ class History:
 
     def add(self):
         lots = [random_lot(self.rng) for _ in range(self.rng.randrange(4))]
-        ids = self.ledger.positions.add(self.portfolio_id, lots, notes="bought")
+        ids = self.ledger.positions.add(self.portfolio_id, lots, entered_session=None, notes="bought")
         self.lots |= dict(zip(ids, lots, strict=True))
         self.notes |= dict.fromkeys(ids, "bought")
 
@@ -105,11 +105,11 @@ def test_random_histories(ledger, portfolio_id, seed):
 
 
 def test_positions_as_columns(ledger, portfolio_id):
-    empty = ledger.positions.frame(portfolio_id)
+    empty = ledger.positions.frame([portfolio_id])
     lots = [random_lot(random.Random(seed)) for seed in range(9)]
     lots[4] = replace(lots[4], exit_date=DAY, expiration_date=DAY)
-    ids = ledger.positions.add(portfolio_id, lots)
-    frame = ledger.positions.frame(portfolio_id)
+    ids = ledger.positions.add(portfolio_id, lots, entered_session=DAY)
+    frame = ledger.positions.frame([portfolio_id])
     assert frame.schema == empty.schema
     assert frame["position_id"].to_list() == ids
     assert frame["quantity"].to_list() == [float(lot.quantity) for lot in lots]
@@ -120,7 +120,7 @@ def test_positions_as_columns(ledger, portfolio_id):
 
 
 def test_a_position_is_found_in_its_own_live_portfolio_alone(ledger, portfolio_id):
-    [name] = ledger.positions.add(portfolio_id, [random_lot(random.Random(0))])
+    [name] = ledger.positions.add(portfolio_id, [random_lot(random.Random(0))], entered_session=None)
     other = ledger.portfolios.create("ann", Portfolio("Other", "Broker 2")).portfolio_id
     assert ledger.positions.get(name).portfolio_id == portfolio_id
     for change in (
@@ -138,7 +138,7 @@ def test_a_position_is_found_in_its_own_live_portfolio_alone(ledger, portfolio_i
 
 def test_what_cannot_be_is_refused(ledger, portfolio_id):
     lot = Lot("AAPL", Decimal(-5), Decimal(1), DAY, "PUBLIC")
-    [name] = ledger.positions.add(portfolio_id, [lot])
+    [name] = ledger.positions.add(portfolio_id, [lot], entered_session=DAY)
     with pytest.raises(Refused, match="was entered on 2017-11-06"):
         ledger.positions.close(portfolio_id, name, DAY - timedelta(days=1))
     with pytest.raises(Refused, match="cannot close 6 of 5 AAPL"):
@@ -156,7 +156,9 @@ def test_what_cannot_be_is_refused(ledger, portfolio_id):
 
 
 def test_no_share_is_closed_twice(ledger, portfolio_id):
-    [name] = ledger.positions.add(portfolio_id, [Lot("AAPL", Decimal(5), Decimal(1), DAY, "PUBLIC")])
+    [name] = ledger.positions.add(
+        portfolio_id, [Lot("AAPL", Decimal(5), Decimal(1), DAY, "PUBLIC")], entered_session=None
+    )
     barrier, refused = threading.Barrier(8), []
 
     def close():

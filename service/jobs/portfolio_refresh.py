@@ -1,0 +1,205 @@
+"""The portfolio refresh: a snapshot of every portfolio for each computed session that it lacks.
+
+All portfolios that lack a session are taken at once. What is there already is left as it is.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import date
+from typing import Any, Literal
+
+import numpy as np
+import polars as pl
+
+from engine.lots import Portfolios
+from engine.snapshot import compute_snapshots
+from engine.typing import DateArray
+from service.book_loader import computed_sessions
+from service.jobs import snapshot_rows as rows
+from service.jobs.progress import Progress
+from service.jobs.snapshot_inputs import (
+    Holdings,
+    Last,
+    lots_of,
+    portfolios_of,
+    prices_of,
+    read_holdings,
+    read_market,
+)
+from service.live_book import Market, market_at
+from service.settings import Settings
+from storage.portfolios import Portfolio
+from storage.store import Store
+from storage.writer import Writer
+
+JOB = "portfolio_refresh"
+SNAPSHOT = ("portfolio_id", "session", "nav", "cumulative_pnl", "cumulative_flow", "time_weighted_return")
+LOT = ("position_id", "reference_price", "reference_session")
+
+
+@dataclass(slots=True)
+class RefreshOutcome:
+    """What a refresh did; ``remainder`` counts sessions that are left to later runs."""
+
+    run_id: str
+    status: Literal["completed", "partial", "failed"] = "completed"
+    release: int = 0
+    sessions: list[str] = field(default_factory=list)
+    portfolios: int = 0
+    snapshots: int = 0
+    remainder: int = 0
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the fields as plain values."""
+        return asdict(self)
+
+
+def refresh_portfolios(
+    store: Store,
+    settings: Settings,
+    progress: Progress,
+    *,
+    portfolio_ids: Sequence[str] | None = None,
+    triggered_by: str = "manual",
+) -> RefreshOutcome:
+    """Take the missing snapshots of the given portfolios, of all when not given, oldest sessions first.
+
+    Raises
+    ------
+    Locked
+        A live process is refreshing already.
+    """
+    run = store.ledger.runs.start(JOB, triggered_by=triggered_by)
+    outcome = RefreshOutcome(run.run_id)
+    try:
+        with store.writing("portfolio", owner=JOB) as writer:
+            wanted = [
+                each
+                for each in store.ledger.portfolios.everyones()
+                if portfolio_ids is None or each.portfolio_id in portfolio_ids
+            ]
+            _Refresh(store, settings, progress, writer, outcome).take(wanted)
+            if outcome.snapshots:
+                writer.publish(session=date.fromisoformat(outcome.sessions[-1]), run_id=run.run_id)
+            outcome.release = writer.base.number
+    except BaseException as error:
+        summary = outcome.as_dict()
+        store.ledger.runs.finish(run.run_id, "failed", summary=summary, error=str(error) or repr(error))
+        raise
+    items = (outcome.portfolios, 0)
+    store.ledger.runs.finish(run.run_id, outcome.status, items=items, summary=outcome.as_dict())
+    return outcome
+
+
+@dataclass(frozen=True, slots=True)
+class _Refresh:
+    """A refresh under way."""
+
+    store: Store
+    settings: Settings
+    progress: Progress
+    writer: Writer
+    outcome: RefreshOutcome
+
+    def take(self, portfolios: Sequence[Portfolio]) -> None:
+        """Take the snapshots of every session that some portfolio lacks."""
+        release = self.store.release()
+        computed = computed_sessions(self.store, release)
+        if not portfolios or not len(computed):
+            return
+        held = read_holdings(self.store.ledger, [self._started(each, computed[-1]) for each in portfolios])
+        last = self._last(held)
+        lacking = _lacking(held, last, computed)
+        sessions = computed[lacking.any(axis=0)]
+        due = sessions[: self.settings.backfill_sessions]
+        self.outcome.remainder = len(sessions) - len(due)
+        self.outcome.portfolios = int(lacking.any(axis=1).sum())
+        if not len(due):
+            return
+        earliest = min([due[0].item(), *last.snapshots["session"]])
+        market = read_market(self.store, release, held.lots, earliest, due[-1].item())
+        self.progress.start_phase("snapshots", "P&L Calculation & Snapshots", len(due), "dates")
+        frames: dict[str, list[pl.DataFrame]] = {}
+        for number, session in enumerate(due, start=1):
+            which = np.flatnonzero(lacking[:, np.searchsorted(computed, session)])
+            portfolios_now = portfolios_of(held, last, session)
+            taken = self._taken(held, last, portfolios_now, which, session, market)
+            for table, frame in _rows(taken, lambda day: market_at(self.store, release, day)).items():
+                frames.setdefault(table, []).append(frame)
+            last = _after(last, frames["portfolio_snapshots"][-1], frames["position_values"][-1])
+            self.outcome.sessions.append(str(session))
+            self.outcome.snapshots += len(which)
+            self.progress.update_phase_progress("snapshots", number)
+        for table, parts in frames.items():
+            self.writer.append(table, pl.concat(parts))
+        self.progress.complete_phase("snapshots", success=True, summary=f"{self.outcome.snapshots} snapshots")
+
+    def _started(self, portfolio: Portfolio, newest: np.datetime64) -> Portfolio:
+        """Return a portfolio with a first session: the newest one, for a portfolio from before any."""
+        if portfolio.starting_session is None:
+            self.store.ledger.portfolios.update(portfolio.portfolio_id, starting_session=newest.item())
+            return self.store.ledger.portfolios.get(portfolio.owner, portfolio.portfolio_id)
+        return portfolio
+
+    def _last(self, held: Holdings) -> Last:
+        ids = [portfolio.portfolio_id for portfolio in held.portfolios]
+        snapshots = self.writer.read("portfolio_snapshots", columns=SNAPSHOT)
+        mine = snapshots.filter(pl.col("portfolio_id").is_in(ids)).sort("session")
+        newest = mine.unique("portfolio_id", keep="last")
+        columns = ("portfolio_id", "session", *LOT)
+        lots = self.writer.read("position_values", columns=columns)
+        held_then = lots.join(newest, on=["portfolio_id", "session"], how="semi")
+        return Last(newest, held_then.select(*LOT, pl.lit(True).alias("was_held")))
+
+    def _taken(
+        self,
+        held: Holdings,
+        last: Last,
+        portfolios: Portfolios,
+        which: np.ndarray,
+        session: np.datetime64,
+        market: Any,
+    ) -> rows.Taken:
+        lots = lots_of(held, last)
+        # Portfolios that have this session already are computed along as first ones, and give no rows.
+        others = np.ones(len(held.portfolios), dtype=bool)
+        others[which] = False
+        portfolios.prev[others] = np.datetime64("NaT")
+        prices = prices_of(market, held, lots, portfolios, session)
+        snapshots = compute_snapshots(lots, prices, portfolios, session)
+        return rows.Taken(session, held, which, lots, snapshots, last)
+
+
+def _lacking(held: Holdings, last: Last, computed: DateArray) -> np.ndarray:
+    """Which computed sessions each portfolio lacks ``(n_portfolios, n_sessions)``."""
+    newest = dict(last.snapshots.select("portfolio_id", "session").iter_rows())
+    after = np.array(
+        [newest.get(portfolio.portfolio_id) for portfolio in held.portfolios], dtype="datetime64[D]"
+    )
+    begun = computed[None, :] >= held.starts[:, None]
+    lacking: np.ndarray = begun & (np.isnat(after)[:, None] | (computed[None, :] > after[:, None]))
+    return lacking
+
+
+def _rows(taken: rows.Taken, market_of_day: Callable[[date], Market]) -> dict[str, pl.DataFrame]:
+    day: date = taken.session.item()  # type: ignore[assignment]
+    composed = rows.compose(taken, market_of_day(day))
+    return {
+        "portfolio_snapshots": rows.snapshot_rows(taken, composed),
+        "position_values": rows.position_rows(taken),
+        "portfolio_exposures": rows.exposure_rows(taken, composed),
+        "stress_results": rows.stress_rows(taken, composed),
+        "correlations": rows.correlation_rows(taken, composed),
+    }
+
+
+def _after(last: Last, snapshots: pl.DataFrame, lots: pl.DataFrame) -> Last:
+    """Return the state after a session: its portfolios' rows take the place of their older ones."""
+    gone = pl.col("portfolio_id").is_in(snapshots["portfolio_id"].implode())
+    kept = last.snapshots.filter(~gone)
+    mine = lots.select(*LOT, pl.lit(True).alias("was_held"))
+    others = last.lots.filter(~pl.col("position_id").is_in(lots["position_id"].implode()))
+    return Last(
+        pl.concat([kept, snapshots.select(SNAPSHOT)], how="vertical_relaxed"),
+        pl.concat([others, mine], how="vertical_relaxed"),
+    )

@@ -1,0 +1,157 @@
+"""The portfolio refresh on a real store: snapshots of missing sessions, once each, that add up."""
+
+from datetime import date
+from decimal import Decimal
+from shutil import copytree
+
+import numpy as np
+import polars as pl
+import pytest
+
+from service.cli.app import run
+from service.cli.progress import TerminalProgress
+from service.csv_import.parsing import parse_positions
+from service.jobs.portfolio_refresh import refresh_portfolios
+from service.settings import Settings
+from storage.equity_changes import EquityChange
+from storage.portfolios import Portfolio
+from storage.store import open_store
+
+START, LAST = date(2024, 6, 14), date(2024, 6, 28)
+LOTS = """Symbol,Quantity,Entry Price Per Share,Entry Date,Investment Class
+SPY,100,100.00,2024-01-05,PUBLIC
+BERAQ,-50,60.00,2024-02-05,PUBLIC
+HARBOR_FUND,4,2500.00,2024-01-05,PRIVATE
+CASH_USD,5000,1.00,2024-01-05,
+NOSUCH,10,44.00,2024-01-05,PUBLIC
+"""
+
+
+@pytest.fixture(scope="module")
+def computed(sample_store, tmp_path_factory):
+    path = tmp_path_factory.mktemp("refresh") / "store"
+    copytree(sample_store, path)
+    assert run(["backfill", "--from", str(START), "--to", str(LAST), "--store", str(path)]) == 0
+    return path
+
+
+@pytest.fixture
+def store(computed, tmp_path):
+    copytree(computed, tmp_path / "store")
+    with open_store(tmp_path / "store") as store:
+        yield store
+
+
+def enter(store, name="Main", equity=50_000, start=START, csv=LOTS):
+    lots = parse_positions(csv.encode(), "x.csv", today=date(2026, 1, 1))
+    draft = Portfolio(name, name, starting_equity=Decimal(equity), starting_session=start)
+    return store.ledger.portfolios.create("ann", draft, lots).portfolio_id
+
+
+def refresh(store, **options):
+    with TerminalProgress() as progress:
+        return refresh_portfolios(store, Settings(), progress, **options)
+
+
+def snapshots(store, portfolio_id):
+    found = store.read("portfolio_snapshots").filter(pl.col("portfolio_id") == portfolio_id)
+    return found.sort("session")
+
+
+def closes(store, symbol):
+    prices = store.read("prices", symbols=[symbol]).sort("session")
+    return dict(prices.select("session", "close").iter_rows())
+
+
+def test_every_missing_session_once(store):
+    portfolio_id = enter(store)
+    first = refresh(store)
+    assert first.status == "completed"
+    assert (first.sessions[0], first.sessions[-1]) == (str(START), str(LAST))
+    assert first.snapshots == len(first.sessions) == 10
+    rows = snapshots(store, portfolio_id)
+    assert rows["session"].to_list()[0] == START
+    assert rows["previous_session"].to_list()[1:] == rows["session"].to_list()[:-1]
+    again = refresh(store)
+    assert (again.snapshots, again.release) == (0, first.release)
+
+
+def test_nav_is_the_starting_equity_and_what_the_lots_earned(store):
+    portfolio_id = enter(store)
+    refresh(store)
+    rows = snapshots(store, portfolio_id)
+    spy, other = closes(store, "SPY"), closes(store, "BERAQ")
+    days = rows["session"].to_list()
+    assert rows["nav"][0] == 50_000
+    for before, day, pnl in zip(days, days[1:], rows["pnl"][1:], strict=False):
+        expected = 100 * (spy[day] - spy[before]) - 50 * (other[day] - other[before])
+        assert abs(pnl - expected) < 1e-6 * max(1, abs(expected))
+    assert np.allclose(rows["nav"], 50_000 + np.cumsum(rows["pnl"]))
+    assert np.allclose(rows["cumulative_pnl"], np.cumsum(rows["pnl"]))
+    growth = rows["nav"][-1] / rows["nav"][0] - 1
+    assert abs(rows["time_weighted_return"][-1] - growth) < 1e-12
+    assert rows["return"][0] is None
+    assert rows["quality"].to_list() == ["degraded"] * len(rows)  # NOSUCH has no price
+    assert rows["market_beta"].null_count() == 0
+
+
+def test_a_flow_is_no_return_and_a_late_one_is_booked_next(store):
+    portfolio_id, other = enter(store), enter(store, "Other")
+    changes = store.ledger.equity_changes
+    flow = EquityChange("CONTRIBUTION", Decimal(10_000), date(2024, 6, 20), "ann")
+    changes.add(portfolio_id, flow)
+    refresh(store)
+    rows, plain = snapshots(store, portfolio_id), snapshots(store, other)
+    assert np.allclose(rows["pnl"], plain["pnl"])
+    booked = dict(rows.filter(pl.col("flow") != 0).select("session", "flow").iter_rows())
+    assert booked == {date(2024, 6, 20): 10_000.0}
+    assert np.isclose(rows["nav"][-1], plain["nav"][-1] + 10_000)
+
+
+def test_a_mark_of_a_private_lot_earns_when_it_changes(store):
+    portfolio_id = enter(store)
+    fund = next(p for p in store.ledger.positions.of(portfolio_id) if p.lot.symbol == "HARBOR_FUND")
+    store.ledger.positions.mark(portfolio_id, fund.position_id, date(2024, 6, 21), Decimal(2600))
+    refresh(store)
+    values = store.read("position_values").filter(pl.col("position_id") == fund.position_id).sort("session")
+    earned = dict(values.filter(pl.col("pnl") != 0).select("session", "pnl").iter_rows())
+    assert earned == {date(2024, 6, 21): 400.0}
+    assert set(values["market_value"].to_list()) == {10_000.0, 10_400.0}
+
+
+def test_a_new_session_goes_on_from_the_stored_one(store):
+    one, other = enter(store), enter(store, "Late", start=date(2024, 6, 20))
+    limited = Settings(backfill_sessions=3)
+    with TerminalProgress() as progress:
+        first = refresh_portfolios(store, limited, progress)
+    assert (len(first.sessions), first.remainder) == (3, 7)
+    refresh(store)
+    assert len(snapshots(store, one)) == 10
+    late = snapshots(store, other)
+    assert (late["session"][0], late["nav"][0], len(late)) == (date(2024, 6, 20), 50_000.0, 7)
+    whole = snapshots(store, one)
+    assert np.allclose(whole["nav"], 50_000 + np.cumsum(whole["pnl"]))
+
+
+def test_one_portfolio_alone(store):
+    one, other = enter(store), enter(store, "Other")
+    refresh(store, portfolio_ids=[one])
+    assert len(snapshots(store, one)) == 10
+    assert snapshots(store, other).is_empty()
+
+
+def test_a_portfolio_without_lots_keeps_its_nav(store):
+    draft = Portfolio("Empty", "Empty", starting_equity=Decimal(1000), starting_session=START)
+    portfolio_id = store.ledger.portfolios.create("ann", draft).portfolio_id
+    refresh(store)
+    rows = snapshots(store, portfolio_id)
+    assert set(rows["nav"]) == set(rows["cash"]) == {1000.0}
+
+
+def test_exposures_and_stress_are_stored_beside(store):
+    portfolio_id = enter(store)
+    refresh(store)
+    for table, n_rows in (("portfolio_exposures", 13), ("stress_results", 22), ("correlations", 1)):
+        assert len(store.read(table).filter(pl.col("portfolio_id") == portfolio_id)) == 10 * n_rows
+    history = store.sql(f"select count(*) from portfolio_history('{portfolio_id}')")
+    assert history.item() == 10
