@@ -36,6 +36,7 @@ REASONS = (
     "entry_price_reference",  # no price at the previous snapshot: P&L counts from the entry price
     "exit_price_missing",  # sold at a price that nobody entered: the close of the day stands in
     "price_return",  # the source has no dividends: P&L leaves them out
+    "stale_snapshot",  # NAV and P&L are of an earlier session than the book
 )
 
 

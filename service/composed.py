@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from threading import Lock
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from engine.analysis import Correlations, PortfolioVolatility, correlations, portfolio_volatility
 from engine.composition import (
@@ -19,13 +19,14 @@ from engine.composition import (
 from engine.concentration import Concentration, SectorWeights, concentration, sector_weights
 from engine.stress import StressResult, stress
 from engine.valuation import Positions, Valuation, value_positions
-from service.live_book import Market
+from service.live_book import Accounts, Market
 from service.lots import positions_of
 from storage.ledger import Ledger
 from storage.portfolios import Portfolio
 from storage.position_queries import Position
 
 T = TypeVar("T")
+Snapshot: TypeAlias = dict[str, Any]  # a row of portfolio_snapshots
 KEPT = 512
 
 
@@ -33,7 +34,8 @@ KEPT = 512
 class Composed:
     """A portfolio's open positions and what one release says about them, each part when it is asked for.
 
-    ``equity`` is the account's net asset value, None for the sum of its parts.
+    ``equity`` is the account's net asset value by its newest ``snapshot``, as entered before the first one;
+    None for the sum of its parts.
     """
 
     market: Market
@@ -41,6 +43,7 @@ class Composed:
     equity: float | None
     portfolio: Portfolio | None = None
     held: tuple[Position, ...] = ()
+    snapshot: Snapshot | None = None
 
     @cached_property
     def valuation(self) -> Valuation:
@@ -100,10 +103,11 @@ class Compositions:
         self._ledger, self._lock = ledger, Lock()
         self._kept: OrderedDict[tuple[Any, ...], Any] = OrderedDict()
 
-    def of(self, portfolio: Portfolio, market: Market) -> Composed:
+    def of(self, portfolio: Portfolio, market: Market, accounts: Accounts) -> Composed:
         """Compose a portfolio as the ledger had it when its revision was read, or later."""
-        key = (portfolio.portfolio_id, portfolio.revision, market.book.release)
-        return self.kept(key, lambda: self._compose(portfolio, market))
+        key = (portfolio.portfolio_id, portfolio.revision, market.book.release, accounts.release)
+        snapshot = accounts.snapshots.get(portfolio.portfolio_id)
+        return self.kept(key, lambda: self._compose(portfolio, market, snapshot))
 
     def found(self, key: tuple[Any, ...]) -> Any:
         """Return what is kept under a key, None for nothing."""
@@ -124,7 +128,7 @@ class Compositions:
                 self._kept.popitem(last=False)
         return made
 
-    def _compose(self, portfolio: Portfolio, market: Market) -> Composed:
+    def _compose(self, portfolio: Portfolio, market: Market, snapshot: Snapshot | None) -> Composed:
         held = tuple(each for each in self._ledger.positions.of(portfolio.portfolio_id) if is_open(each))
         places = {position.position_id: place for place, position in enumerate(held)}
         marks = {
@@ -134,7 +138,8 @@ class Compositions:
         }
         positions = positions_of([position.lot for position in held], marks)
         equity = None if portfolio.starting_equity is None else float(portfolio.starting_equity)
-        return Composed(market, positions, equity, portfolio, held)
+        nav = equity if snapshot is None else snapshot["nav"]
+        return Composed(market, positions, nav, portfolio, held, snapshot)
 
 
 def is_open(position: Position) -> bool:

@@ -41,11 +41,21 @@ class Market:
         return day
 
 
+@dataclass(frozen=True, slots=True)
+class Accounts:
+    """The newest snapshot of each portfolio, by its id, as a release of the portfolio layer has them."""
+
+    release: int
+    snapshots: dict[str, dict[str, Any]]
+
+
 class LiveBook:
-    """Holds the market of the newest release; thread-safe.
+    """Holds the market of the newest release, and the newest snapshots of portfolios; thread-safe.
 
     Attributes
     ----------
+    accounts : Accounts
+        Of the newest release of the portfolio layer.
     state : State
         ``empty``: the store has no computed session, and there is nothing to wait for.
     market : Market or None
@@ -58,15 +68,17 @@ class LiveBook:
         self._store, self._lock = store, Lock()
         self.state: State = "initializing"
         self.market: Market | None = None
+        self.accounts = Accounts(0, {})
         self.error: str | None = None
         self.started_at: str | None = None
         self.completed_at: str | None = None
         self._release = -1
 
     def refresh(self) -> bool:
-        """Load the newest release if it is another one; whether the market changed."""
+        """Load the newest releases if they are others; whether the market changed."""
         with self._lock:
             try:
+                self._refresh_accounts()
                 release = self._store.release()
                 if release.number == self._release:
                     return False
@@ -80,6 +92,13 @@ class LiveBook:
             self._release, self.error, self.completed_at = release.number, None, timestamp()
             self.market, self.state = market, "ready" if market else "empty"
             return True
+
+    def _refresh_accounts(self) -> None:
+        release = self._store.release(layer="portfolio")
+        if release.number != self.accounts.release:
+            rows = self._store.read("portfolio_snapshots", release=release).sort("session")
+            newest = rows.unique("portfolio_id", keep="last").iter_rows(named=True)
+            self.accounts = Accounts(release.number, {row["portfolio_id"]: row for row in newest})
 
     def _loaded(self, release: Release) -> Market | None:
         return market_at(self._store, release) if len(computed_sessions(self._store, release)) else None

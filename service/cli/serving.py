@@ -4,7 +4,7 @@ from pathlib import Path
 
 import rich_click as click
 
-from service.cli.app import EXIT_OK, cli, shared
+from service.cli.app import EXIT_OK, EXIT_PARTIAL, cli, shared
 
 
 @cli.command()
@@ -101,3 +101,27 @@ def keys_revoke(key_id: str, store_path: Path | None, as_json: bool) -> int:
     else:
         click.echo(f"revoked {key_id}")
     return EXIT_OK
+
+
+@cli.group()
+def symbols() -> None:
+    """Symbols that portfolios hold and the store does not know yet."""
+
+
+@symbols.command("process")
+@click.argument("path", type=click.Path(path_type=Path), metavar="PATH")
+@shared
+def symbols_process(path: Path, store_path: Path | None, as_json: bool) -> int:
+    """Fetch every symbol that waits from the prices in PATH, and compute the newest session."""
+    from service.cli.output import print_fields, print_json
+    from service.cli.progress import TerminalProgress
+    from service.cli.resources import opened
+    from service.jobs.symbol_onboarding import fetch_from_files, process_symbols
+
+    with opened(store_path) as (store, settings), TerminalProgress() as progress:
+        done = process_symbols(store, settings, progress, fetch_from_files(path))
+    if as_json:
+        print_json(done.as_dict())
+    else:
+        print_fields("Symbols", done.as_dict())
+    return EXIT_PARTIAL if done.failed else EXIT_OK

@@ -45,9 +45,11 @@ def overview(composed: Composed) -> Overview:
     valuation, positions, base = composed.valuation, composed.positions, composed.valuation.weight_base
     held = np.isfinite(valuation.market_value) & ~positions.of_kind("cash")
     unrealized = float(np.nansum(valuation.unrealized_pnl))
+    earned = composed.snapshot["cumulative_pnl"] if composed.snapshot else None
+    started = composed.portfolio.starting_equity if composed.portfolio else None
     return Overview(
         **served(composed),
-        equity_balance=composed.equity,
+        equity_balance=None if started is None else float(started),
         net_asset_value=plain(valuation.nav),
         total_value=plain(valuation.net),
         cash_balance=plain(valuation.cash),
@@ -59,7 +61,7 @@ def overview(composed: Composed) -> Overview:
                 for each in (valuation.long, valuation.short, valuation.gross, valuation.net)
             ),
         ),
-        pnl=ProfitAndLoss(total_pnl=unrealized, unrealized_pnl=unrealized, realized_pnl=None),
+        pnl=ProfitAndLoss(total_pnl=earned, unrealized_pnl=unrealized),
         position_count=PositionCount(
             total_positions=len(positions.symbols),
             long_count=int((held & (valuation.market_value > 0)).sum()),

@@ -56,11 +56,11 @@ class Exposures(msgspec.Struct):
 
 
 class ProfitAndLoss(msgspec.Struct):
-    """P&L in currency; what no snapshot has measured yet is null."""
+    """P&L in currency, total since the first snapshot; what no snapshot has measured yet is null."""
 
     total_pnl: float | None
     unrealized_pnl: float | None
-    realized_pnl: float | None
+    realized_pnl: float | None = None
     ytd_pnl: float | None = None
     mtd_pnl: float | None = None
 

@@ -57,11 +57,11 @@ async def answer(
 ) -> Response[Any]:
     """Answer from the book, or say that there is none; the client's copy stands while nothing changed."""
     revision = resources.ledger.portfolios.revision(caller.owner, portfolio_id)
-    market = resources.market()
+    market, accounts = resources.market(), resources.live.accounts
     if market is None:
         return Response(_nothing(portfolio_id))
     closed = clock.last_closed_session(resources.settings)
-    etag = f'"{market.book.release}.{revision}.{closed:%Y%m%d}"'
+    etag = f'"{market.book.release}.{accounts.release}.{revision}.{closed:%Y%m%d}"'
     headers = {"ETag": etag, "Cache-Control": "private, no-cache"}
     if request.headers.get("if-none-match") == etag:
         return Response(None, status_code=304, headers=headers)
@@ -69,7 +69,7 @@ async def answer(
 
     def encoded() -> bytes:
         portfolio = resources.ledger.portfolios.get(caller.owner, portfolio_id)
-        return encoder.encode(make(resources.compositions.of(portfolio, market)))
+        return encoder.encode(make(resources.compositions.of(portfolio, market, accounts)))
 
     found: bytes | None = resources.compositions.found(key)
     body = found or await sync_to_thread(lambda: resources.compositions.kept(key, encoded))

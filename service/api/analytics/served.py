@@ -32,6 +32,8 @@ def served(
     found |= {*reasons, *(["partial_coverage"] if excluded else [])}
     if not valuation.nav > 0:
         found.add("nav_not_positive")
+    if composed.snapshot and composed.snapshot["session"] != composed.market.session:
+        found.add("stale_snapshot")
     return {
         "portfolio_id": composed.portfolio.portfolio_id if composed.portfolio else None,
         "available": True,

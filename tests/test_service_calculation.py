@@ -1,0 +1,51 @@
+"""A portfolio's history over HTTP: taken when asked, once, and part of its analytics."""
+
+from datetime import date
+from decimal import Decimal
+from shutil import copytree
+
+import httpx
+import pytest
+from service_process import serving
+
+from service.cli.app import run
+from service.csv_import.parsing import parse_positions
+from storage.portfolios import Portfolio
+from storage.store import open_store
+
+START = date(2024, 6, 20)
+LOTS = b"Symbol,Quantity,Entry Price Per Share,Entry Date\nSPY,100,100.00,2024-01-05\n"
+
+
+@pytest.fixture(scope="module")
+def computed(sample_store, tmp_path_factory):
+    path = tmp_path_factory.mktemp("calculation") / "store"
+    copytree(sample_store, path)
+    assert run(["backfill", "--from", str(START), "--to", "2024-06-28", "--store", str(path)]) == 0
+    return path
+
+
+def test_calculate_takes_what_is_missing_once(computed):
+    with open_store(computed) as store:
+        draft = Portfolio("Main", "Main", starting_equity=Decimal(50_000), starting_session=START)
+        lots = parse_positions(LOTS, "x.csv", today=date(2026, 1, 1))
+        portfolio_id = store.ledger.portfolios.create("local", draft, lots).portfolio_id
+    with serving(computed) as url, httpx.Client(base_url=f"{url}/api/v1") as client:
+        overview = f"/analytics/portfolio/{portfolio_id}/overview"
+        before = client.get(overview)
+        assert (before.json()["net_asset_value"], before.json()["pnl"]["total_pnl"]) == (50_000, None)
+        started = client.post(f"/portfolios/{portfolio_id}/calculate")
+        assert (started.status_code, started.json()["message"]) == (200, "7 snapshot(s) taken")
+        run_id = started.json()["batch_run_id"]
+        status = client.get(f"/portfolios/{portfolio_id}/batch-status/{run_id}").json()
+        assert (status["status"], status["triggered_by"]) == ("completed", "local")
+        after = client.get(overview)
+        assert after.headers["etag"] != before.headers["etag"]
+        nav, pnl = after.json()["net_asset_value"], after.json()["pnl"]["total_pnl"]
+        assert abs(nav - 50_000 - pnl) < 1e-6
+        assert pnl != 0
+        assert after.json()["equity_balance"] == 50_000
+        again = client.post(f"/portfolio/{portfolio_id}/calculate").json()
+        assert again["message"] == "Nothing was missing"
+        assert client.get(f"/portfolios/{portfolio_id}/batch-status/none").json()["status"] == "idle"
+        assert client.post("/portfolios/none/calculate").status_code == 404
