@@ -1,0 +1,168 @@
+"""Statistics of a daily return series; imports numpy and scipy.
+
+Sessions without a return (NaN) are left out: the others follow one another. Returns are simple, in decimals;
+a year has 252 sessions, and risk-free is a rate a year, taken off each session's return as rate/252.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+from engine.typing import DateArray, FloatArray
+
+ANNUAL_SESSIONS = 252
+MIN_RETURNS = 2
+MIN_REGRESSION_RETURNS = 30
+NOTHING = (np.nan,) * 13
+
+
+@dataclass(frozen=True, slots=True)
+class Drawdown:
+    """The deepest fall of the wealth index, which starts at 1 before the first return.
+
+    ``depth`` ≤ 0; ``start`` is the session of the peak (None: before the first return), ``trough`` that of
+    the low, ``recovery`` the first one back at the peak (None: not yet).
+    """
+
+    depth: float
+    start: np.datetime64 | None
+    trough: np.datetime64 | None
+    recovery: np.datetime64 | None
+
+
+@dataclass(frozen=True, slots=True)
+class Relative:
+    """A series against a benchmark over the sessions of both, at least 30; NaN below.
+
+    ``alpha`` is Jensen's, compounded over a year; ``tracking_error`` annualized; ``information_ratio`` mean
+    active return over its deviation, annualized.
+    """
+
+    beta: float
+    alpha: float
+    r_squared: float
+    tracking_error: float
+    information_ratio: float
+    n_obs: int
+
+
+@dataclass(frozen=True, slots=True)
+class Performance:
+    """Statistics of one series; NaN below two returns, and where a divisor is 0.
+
+    Attributes
+    ----------
+    cumulative_return, annual_return : float
+        Growth over the whole, and compounded a year (CAGR).
+    volatility : float
+        Standard deviation (ddof 1) · √252.
+    sharpe, sortino, calmar : float
+        Mean excess return over its deviation, and over the root mean square of the excess returns below 0,
+        both annualized; annual return over the size of the deepest drawdown.
+    value_at_risk_95, value_at_risk_99 : float
+        Historical: the 5 % and 1 % quantiles of a session's return, as they are (losses below 0).
+    conditional_var_95, conditional_var_99 : float
+        Mean of the returns at or below those quantiles.
+    skew, kurtosis : float
+        Population moments; a normal distribution has a kurtosis of 0.
+    hit_rate : float
+        Share of returns above 0.
+    """
+
+    n_obs: int
+    cumulative_return: float
+    annual_return: float
+    volatility: float
+    sharpe: float
+    sortino: float
+    calmar: float
+    value_at_risk_95: float
+    value_at_risk_99: float
+    conditional_var_95: float
+    conditional_var_99: float
+    skew: float
+    kurtosis: float
+    hit_rate: float
+    drawdown: Drawdown
+
+
+def performance(returns: FloatArray, sessions: DateArray, *, risk_free: float = 0.0) -> Performance:
+    """Measure a series of returns ``(n_sessions,)`` dated by ``sessions``."""
+    there = np.isfinite(returns)
+    used, days = returns[there], sessions[there]
+    n_obs = len(used)
+    if n_obs < MIN_RETURNS:
+        return Performance(n_obs, *NOTHING, Drawdown(np.nan, None, None, None))
+    growth = float(np.prod(1.0 + used))
+    annual = growth ** (ANNUAL_SESSIONS / n_obs) - 1.0 if growth > 0 else -1.0
+    excess = used - risk_free / ANNUAL_SESSIONS
+    root = np.sqrt(ANNUAL_SESSIONS)
+    downside = float(np.sqrt(np.mean(np.minimum(excess, 0.0) ** 2)))
+    drawdown = deepest_drawdown(used, days)
+    low, lowest = (float(np.percentile(used, share)) for share in (5, 1))
+    moves = bool(np.ptp(used) > 0)
+    return Performance(
+        n_obs=n_obs,
+        cumulative_return=growth - 1.0,
+        annual_return=annual,
+        volatility=float(used.std(ddof=1) * root),
+        sharpe=_over(excess.mean() * root, excess.std(ddof=1) if moves else 0.0),
+        sortino=_over(excess.mean() * root, downside),
+        calmar=_over(annual, abs(drawdown.depth)),
+        value_at_risk_95=low,
+        value_at_risk_99=lowest,
+        conditional_var_95=float(used[used <= low].mean()),
+        conditional_var_99=float(used[used <= lowest].mean()),
+        skew=float(stats.skew(used)) if moves else np.nan,
+        kurtosis=float(stats.kurtosis(used)) if moves else np.nan,
+        hit_rate=float((used > 0).mean()),
+        drawdown=drawdown,
+    )
+
+
+def relative(returns: FloatArray, benchmark: FloatArray, *, risk_free: float = 0.0) -> Relative:
+    """Measure a series against a benchmark, ``(n_sessions,)`` each, on the sessions that both have."""
+    common = np.isfinite(returns) & np.isfinite(benchmark)
+    y, x = returns[common], benchmark[common]
+    n_obs = len(y)
+    if n_obs < MIN_REGRESSION_RETURNS or not np.ptp(x) > 0:
+        return Relative(np.nan, np.nan, np.nan, np.nan, np.nan, n_obs)
+    dx, dy = x - x.mean(), y - y.mean()
+    beta = float(dx @ dy / (dx @ dx))
+    rate = risk_free / ANNUAL_SESSIONS
+    alpha = float((y - rate).mean() - beta * (x - rate).mean())
+    active, root = y - x, np.sqrt(ANNUAL_SESSIONS)
+    return Relative(
+        beta=beta,
+        alpha=(1.0 + alpha) ** ANNUAL_SESSIONS - 1.0,
+        r_squared=_over(float(dx @ dy) ** 2, float(dx @ dx) * float(dy @ dy)),
+        tracking_error=float(active.std(ddof=1) * root),
+        information_ratio=_over(active.mean() * root, active.std(ddof=1)),
+        n_obs=n_obs,
+    )
+
+
+def deepest_drawdown(returns: FloatArray, sessions: DateArray) -> Drawdown:
+    """Find the deepest fall of the wealth index of finite returns ``(n_sessions,)``, at least one.
+
+    On the index of returns, so that money taken out is no drawdown.
+    """
+    wealth = np.concatenate([[1.0], np.cumprod(1.0 + returns)])
+    peaks = np.maximum.accumulate(wealth)
+    falls = wealth / peaks - 1.0
+    low = int(np.argmin(falls))
+    if not falls[low] < 0:
+        return Drawdown(0.0, None, None, None)
+    peak = int(np.argmax(wealth[: low + 1]))
+    back = np.flatnonzero(wealth[low:] >= peaks[low])
+    return Drawdown(
+        depth=float(falls[low]),
+        start=sessions[peak - 1] if peak else None,
+        trough=sessions[low - 1],
+        recovery=sessions[low + back[0] - 1] if len(back) else None,
+    )
+
+
+def _over(value: float, divisor: float) -> float:
+    return float(value / divisor) if divisor > 0 else np.nan
