@@ -22,10 +22,11 @@ class DataFile:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Rows within a range of dates, both ends included, and of some symbols; None leaves a side open."""
+    """Rows within a range of dates, both ends included, of some symbols and portfolios; None: any."""
 
     sessions: tuple[date, date] | None = None
     symbols: frozenset[str] | None = None
+    portfolios: frozenset[str] | None = None
 
     def meets(self, file: DataFile) -> bool:
         """Whether the file may hold a selected row."""
@@ -39,7 +40,7 @@ class Selection:
         inside = (
             self.sessions is None or self.sessions[0] <= file.dates[0] <= file.dates[1] <= self.sessions[1]
         )
-        return inside and self.symbols is None
+        return inside and self.symbols is None and self.portfolios is None
 
     def rows(self, table: Table) -> pl.Expr:
         """Return the condition that selects the rows of a table."""
@@ -48,14 +49,24 @@ class Selection:
             conditions.append(pl.col(table.date).is_between(*self.sessions))
         if self.symbols is not None:
             conditions.append(pl.col("symbol").is_in(sorted(self.symbols)))
+        if self.portfolios is not None:
+            conditions.append(pl.col("portfolio_id").is_in(sorted(self.portfolios)))
         return pl.all_horizontal(conditions)
 
 
-def selection(table: Table, sessions: tuple[date, date] | None, symbols: Iterable[str] | None) -> Selection:
-    """Return what is asked of a table; ``Refused`` when the table has no symbols to ask for."""
+def selection(
+    table: Table,
+    sessions: tuple[date, date] | None,
+    symbols: Iterable[str] | None,
+    portfolios: Iterable[str] | None = None,
+) -> Selection:
+    """Return what is asked of a table; ``Refused`` when it has no symbols or portfolios to ask for."""
     if symbols is not None and not table.by_symbol:
         raise Refused(f"{table.name} has no rows by symbol; select by sessions alone")
-    return Selection(sessions, None if symbols is None else frozenset(symbols))
+    if portfolios is not None and "portfolio_id" not in table.key:
+        raise Refused(f"{table.name} has no rows by portfolio; select by sessions alone")
+    names, ids = (None if each is None else frozenset(each) for each in (symbols, portfolios))
+    return Selection(sessions, names, ids)
 
 
 def data_files(table: Table, root: str, actions: pl.DataFrame) -> tuple[DataFile, ...]:

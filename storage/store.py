@@ -104,6 +104,7 @@ class Store:
         columns: Sequence[str] | None = None,
         sessions: tuple[date, date] | None = None,
         symbols: Iterable[str] | None = None,
+        portfolios: Iterable[str] | None = None,
     ) -> pl.DataFrame:
         """Read a table as a release has it.
 
@@ -115,7 +116,7 @@ class Store:
             All when not given.
         sessions : tuple of date, optional
             First and last value of the table's date column, both included.
-        symbols : iterable of str, optional
+        symbols, portfolios : iterable of str, optional
             All when not given.
 
         Returns
@@ -131,7 +132,7 @@ class Store:
             Unknown columns, or symbols asked of a table that has none.
         """
         entry, files = self._released(table, release)
-        return read_files(entry, files, selection(entry, sessions, symbols), columns)
+        return read_files(entry, files, selection(entry, sessions, symbols, portfolios), columns)
 
     def frames(
         self, table: str, *, since: Mapping[str, date], until: date, release: Release | int | None = None

@@ -15,6 +15,7 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, Reference, SecurityScheme
 
 from service.api import calculation, health, onboarding, symbols
+from service.api.analytics import history_routes, what_if
 from service.api.analytics import routes as analytics
 from service.api.auth import Caller, Doorkeeper, caller_of, guard
 from service.api.problems import HANDLERS
@@ -34,6 +35,7 @@ def create_app(resources: Resources, *, open_to_all: bool = False) -> Litestar:
         Whether requests need no key as long as the ledger has none; for a service on loopback.
     """
     first = [*onboarding.HANDLERS, *calculation.HANDLERS, *symbols.HANDLERS, *analytics.HANDLERS]
+    first += [*history_routes.HANDLERS, *what_if.HANDLERS]
     return Litestar(
         route_handlers=[
             Router("/", route_handlers=list(health.HANDLERS)),

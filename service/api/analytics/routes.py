@@ -83,7 +83,8 @@ def _nothing(portfolio_id: str) -> dict[str, Any]:
     return {**msgspec.structs.asdict(nothing), "metadata": {"reason": reason}}
 
 
-def _quality(resources: Resources, composed: Composed) -> DataQuality:
+def quality_of(resources: Resources, composed: Composed) -> DataQuality:
+    """Say how fresh and how complete an answer is today."""
     closed = clock.last_closed_session(resources.settings)
     behind = len(clock.sessions_between(composed.market.session, closed)) - 1
     return data_quality(composed, closed, max(0, behind))
@@ -112,7 +113,7 @@ async def factor_exposures(
     """Return the exposure to every factor."""
 
     def make(composed: Composed) -> FactorExposuresAnswer:
-        return answers.factor_exposures(composed, _quality(resources, composed))
+        return answers.factor_exposures(composed, quality_of(resources, composed))
 
     return await answer(request, resources, caller, portfolio_id, make)
 
@@ -131,7 +132,7 @@ async def position_factor_exposures(
 
     def make(composed: Composed) -> PositionFactorExposures:
         wanted = _split(symbols.upper() if symbols else symbols)
-        quality = _quality(resources, composed)
+        quality = quality_of(resources, composed)
         return answers.position_factor_exposures(
             composed, quality, limit=limit, offset=offset, symbols=wanted
         )
@@ -155,7 +156,7 @@ async def correlation_matrix(
     def make(composed: Composed) -> CorrelationMatrix:
         return answers.correlation_matrix(
             composed,
-            _quality(resources, composed),
+            quality_of(resources, composed),
             lookback=lookback_days,
             min_overlap=min_overlap,
             max_symbols=max_symbols,
@@ -198,7 +199,7 @@ async def stress_test(
         )
 
     def make(composed: Composed) -> StressTest:
-        return answers.stress_test(composed, _quality(resources, composed), scenarios=wanted)
+        return answers.stress_test(composed, quality_of(resources, composed), scenarios=wanted)
 
     return await answer(request, resources, caller, portfolio_id, make)
 
@@ -218,7 +219,7 @@ async def sector_exposure(
     """Return weights by sector against the benchmark."""
 
     def make(composed: Composed) -> SectorExposure:
-        return answers.sector_exposure(composed, _quality(resources, composed))
+        return answers.sector_exposure(composed, quality_of(resources, composed))
 
     return await answer(request, resources, caller, portfolio_id, make)
 
@@ -230,7 +231,7 @@ async def concentration(
     """Return how concentrated the book is."""
 
     def make(composed: Composed) -> ConcentrationAnswer:
-        return answers.concentration(composed, _quality(resources, composed))
+        return answers.concentration(composed, quality_of(resources, composed))
 
     return await answer(request, resources, caller, portfolio_id, make)
 
@@ -242,7 +243,7 @@ async def risk(
     """Return the risk model's volatility, and each factor's and position's share of it."""
 
     def make(composed: Composed) -> RiskAttribution:
-        return answers.risk(composed, _quality(resources, composed))
+        return answers.risk(composed, quality_of(resources, composed))
 
     return await answer(request, resources, caller, portfolio_id, make)
 

@@ -1,0 +1,178 @@
+"""Performance, stored exposures, replayed windows and what-if over HTTP, against plain NumPy on the store."""
+
+from datetime import date
+from decimal import Decimal
+from shutil import copytree
+
+import httpx
+import numpy as np
+import polars as pl
+import pytest
+from service_process import serving
+
+from service.cli.app import run
+from service.csv_import.parsing import parse_positions
+from storage.portfolios import Portfolio
+from storage.store import open_store
+
+START, LAST = date(2024, 6, 14), date(2024, 6, 28)
+LOTS = (
+    b"Symbol,Quantity,Entry Price Per Share,Entry Date\n"
+    b"SPY,100,100.00,2024-01-05\nBERAQ,-50,60.00,2024-02-05\nCASH_USD,1000,1.00,2024-01-05\n"
+)
+
+
+@pytest.fixture(scope="module")
+def path(sample_store, tmp_path_factory):
+    path = tmp_path_factory.mktemp("history") / "store"
+    copytree(sample_store, path)
+    assert run(["backfill", "--from", str(START), "--to", str(LAST), "--store", str(path)]) == 0
+    return path
+
+
+@pytest.fixture(scope="module")
+def portfolio_id(path):
+    with open_store(path) as store:
+        draft = Portfolio("Main", "Main", starting_equity=Decimal(50_000), starting_session=START)
+        lots = parse_positions(LOTS, "x.csv", today=date(2026, 1, 1))
+        return store.ledger.portfolios.create("local", draft, lots).portfolio_id
+
+
+@pytest.fixture(scope="module")
+def client(path, portfolio_id):
+    with serving(path) as url, httpx.Client(base_url=f"{url}/api/v1", timeout=30) as client:
+        empty = client.get(f"/analytics/portfolio/{portfolio_id}/performance").json()
+        assert (empty["available"], empty["metadata"]["reason"]) == (False, "fewer_than_two_returns")
+        assert client.post(f"/portfolios/{portfolio_id}/calculate").status_code == 200
+        yield client
+
+
+@pytest.fixture(scope="module")
+def get(client, portfolio_id):
+    def answer(tail, **query):
+        found = client.get(f"/analytics/portfolio/{portfolio_id}/{tail}", params=query)
+        assert found.status_code == 200, found.text
+        return found.json()
+
+    return answer
+
+
+def returns_of(path, symbol, first, last):
+    with open_store(path) as store:
+        rows = store.read("prices", symbols=[symbol], sessions=(date(2024, 1, 1), last)).sort("session")
+    prices = rows["adj_close"].to_numpy()
+    changes = prices[1:] / prices[:-1] - 1
+    return changes[(rows["session"] >= first).to_numpy()[1:]]
+
+
+def test_performance_of_the_snapshots(get, path, portfolio_id):
+    body = get("performance")
+    with open_store(path) as store:
+        rows = store.read("portfolio_snapshots", portfolios=[portfolio_id]).sort("session")
+    nav = rows["nav"].to_numpy()
+    found = body["data"]["statistics"]
+    assert body["data"]["nav"] == nav.tolist()
+    assert np.isclose(found["cumulative_return"], nav[-1] / nav[0] - 1)
+    changes = nav[1:] / nav[:-1] - 1
+    assert np.isclose(found["volatility"], changes.std(ddof=1) * np.sqrt(252))
+    assert found["n_obs"] == len(changes) == 9
+    assert body["data"]["relative"]["beta"] is None  # nine returns do not make a beta
+
+
+def test_performance_of_todays_weights(get):
+    body = get("performance", basis="todays_weights")
+    assert body["data"]["statistics"]["n_obs"] > 100
+    assert body["data"]["relative"]["benchmark"] == "SPY"
+    assert np.isfinite(body["data"]["relative"]["beta"])
+    assert body["data"]["nav"] is None
+
+
+def test_stored_exposures(get):
+    now = {each["name"]: each["beta"] for each in get("factor-exposures")["factors"]}
+    history = get("exposure-history")["history"]
+    assert len(history) == 10 * 13
+    last = {point["factor"]: point["beta"] for point in history if point["session"] == str(LAST)}
+    assert last == pytest.approx(now, nan_ok=True)
+    few = get("exposure-history", start="2024-06-27", end="2024-06-27")["history"]
+    assert {point["session"] for point in few} == {"2024-06-27"}
+
+
+def test_a_replayed_window(get, path):
+    body = get("replay", start="2024-03-01", end="2024-03-28")
+    data = body["data"]
+    first, last = date(2024, 3, 1), date(2024, 3, 28)
+    overview = get("overview")
+    spy, other = (returns_of(path, symbol, first, last) for symbol in ("SPY", "BERAQ"))
+    with open_store(path) as store:
+        closes = dict(store.read("prices", sessions=(LAST, LAST)).select("symbol", "close").iter_rows())
+    expected = 100 * closes["SPY"] * (np.prod(1 + spy) - 1)
+    assert np.isclose(data["by_symbol"]["SPY"], expected)
+    short = -50 * closes["BERAQ"] * (np.prod(1 + other) - 1)
+    assert np.isclose(data["total_pnl"], expected + short)
+    assert np.isclose(data["percentage_impact"], 100 * data["total_pnl"] / overview["net_asset_value"])
+    assert len(data["dates"]) == len(data["pnl"]) == 20
+    assert data["modeled_share"] == {}
+
+
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [
+        ({"start": "2024-03-28", "end": "2024-03-01"}, 400),
+        ({"start": "2024-03-30", "end": "2024-03-31"}, 400),
+        ({"start": "1990-03-01", "end": "1990-03-30"}, 400),
+        ({"start": "x", "end": "2024-03-28"}, 422),
+        ({"start": "2024-03-01"}, 422),
+        ({"start": "0001-01-01", "end": "9999-12-31"}, 400),
+    ],
+)
+def test_windows_that_cannot_be_replayed(client, portfolio_id, query, status):
+    answer = client.get(f"/analytics/portfolio/{portfolio_id}/replay", params=query)
+    assert answer.status_code == status, answer.text
+
+
+def test_what_if_nothing_changes(client, get, portfolio_id):
+    body = client.post("/analytics/what-if", json={"portfolio_id": portfolio_id, "trades": []}).json()
+    before, after = body["before"], body["after"]
+    assert before["factor_exposures"]["factors"] == after["factor_exposures"]["factors"]
+    assert before["overview"]["net_asset_value"] == get("overview")["net_asset_value"]
+
+
+def test_what_if_the_short_is_covered_and_a_name_bought(client, get, path, portfolio_id):
+    trades = [{"symbol": "beraq", "quantity": 50}, {"symbol": "VARAQ", "quantity": 10}]
+    body = client.post("/analytics/what-if", json={"portfolio_id": portfolio_id, "trades": trades}).json()
+    weights = body["after"]["concentration"]["data"]["position_weights"]
+    assert set(weights) == {"SPY", "VARAQ"}
+    assert body["after"]["overview"]["net_asset_value"] == body["before"]["overview"]["net_asset_value"]
+    assert body["after"]["overview"]["exposures"]["short_exposure"] == 0
+    with open_store(path) as store:
+        rows = store.read("symbol_factors", sessions=(LAST, LAST))
+        closes = dict(store.read("prices", sessions=(LAST, LAST)).select("symbol", "close").iter_rows())
+    betas = dict(rows.filter(pl.col("factor") == "IR Beta").select("symbol", "beta").iter_rows())
+    dollar = 100 * closes["SPY"] * betas["SPY"] + 10 * closes["VARAQ"] * betas["VARAQ"]
+    found = {each["name"]: each["exposure_dollar"] for each in body["after"]["factor_exposures"]["factors"]}
+    assert np.isclose(found["IR Beta"], dollar)
+    assert get("concentration")["data"]["total_positions"] == 2  # nothing was written
+
+
+def test_what_if_without_a_portfolio(client):
+    trades = [{"symbol": "SPY", "quantity": 10}, {"symbol": "NOSUCH", "quantity": 1, "entry_price": 5}]
+    body = client.post("/analytics/what-if", json={"trades": trades, "equity_balance": 10_000}).json()
+    assert body["before"] is None
+    assert body["after"]["overview"]["net_asset_value"] == 10_000
+    assert body["after"]["overview"]["excluded"] == [{"symbol": "NOSUCH", "reason": "unknown_symbol"}]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"trades": [{"symbol": "A B", "quantity": 1}]},
+        {"trades": [{"symbol": "SPY", "quantity": "many"}]},
+        {"trades": [{"symbol": "SPY", "quantity": 1e300}]},
+        {"trades": [{"symbol": "FUND", "quantity": 1, "kind": "private"}]},
+        {"trades": [], "equity_balance": -5},
+        {"trades": [], "unknown": 1},
+    ],
+)
+def test_what_if_of_nonsense(client, body):
+    assert client.post("/analytics/what-if", json=body).status_code == 422
