@@ -18,7 +18,7 @@ from service.api import calculation, health, onboarding, symbols
 from service.api.analytics import history_routes, what_if
 from service.api.analytics import routes as analytics
 from service.api.auth import Caller, Doorkeeper, caller_of, guard
-from service.api.problems import HANDLERS
+from service.api.problems import HANDLERS, documented
 from service.api.resources import Resources
 from service.api.timeouts import within
 
@@ -39,8 +39,8 @@ def create_app(resources: Resources, *, open_to_all: bool = False) -> Litestar:
     return Litestar(
         route_handlers=[
             Router("/", route_handlers=list(health.HANDLERS)),
-            Router("/api/v1", route_handlers=first, guards=[guard]),
-            Router("/api/v2", route_handlers=[onboarding.simple], guards=[guard]),
+            Router("/api/v1", route_handlers=documented(first), guards=[guard]),
+            Router("/api/v2", route_handlers=documented([onboarding.simple]), guards=[guard]),
         ],
         dependencies={
             "resources": Provide(_resources, sync_to_thread=False),

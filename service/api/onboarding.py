@@ -1,5 +1,6 @@
 """Routes that take a portfolio in and say how far it is."""
 
+from dataclasses import dataclass
 from datetime import date
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -10,10 +11,11 @@ from litestar.concurrency import sync_to_thread
 from litestar.datastructures import UploadFile
 from litestar.enums import RequestEncodingType
 from litestar.exceptions import ValidationException
+from litestar.openapi.spec import OpenAPIMediaType, OpenAPIResponse, Operation
 from litestar.params import Body
 
 from service.api.auth import Caller
-from service.api.problems import OnboardingError
+from service.api.problems import OnboardingError, envelopes
 from service.api.resources import Resources
 from service.csv_import.reading import MAX_BYTES
 from service.csv_import.template import csv_template
@@ -67,7 +69,12 @@ class CreatedPortfolio(msgspec.Struct):
     price_date: date | None
 
 
-@post("/onboarding/create-portfolio", request_max_body_size=MAX_BODY, tags=["onboarding"])
+@post(
+    "/onboarding/create-portfolio",
+    request_max_body_size=MAX_BODY,
+    tags=["onboarding"],
+    responses=envelopes(400, 409),
+)
 async def create(
     resources: Resources,
     caller: Caller,
@@ -139,7 +146,12 @@ def _envelope(refused: OnboardingRefused) -> OnboardingError:
     return OnboardingError(status, refused.reason, refused.message, {"error": nested, **found})
 
 
-@get("/onboarding/status/{portfolio_id:str}", sync_to_thread=True, tags=["onboarding"])
+@get(
+    "/onboarding/status/{portfolio_id:str}",
+    sync_to_thread=True,
+    tags=["onboarding"],
+    responses=envelopes(400, 404),
+)
 def status(
     resources: Resources, caller: Caller, portfolio_id: str, view: Literal["v1", "v2"] | None = None
 ) -> RichStatus | SimpleStatus:
@@ -149,13 +161,35 @@ def status(
     return simple_status(known) if simple else rich_status(known)
 
 
-@get("/onboarding/status/{portfolio_id:str}", sync_to_thread=True, tags=["onboarding"])
+@get(
+    "/onboarding/status/{portfolio_id:str}",
+    sync_to_thread=True,
+    tags=["onboarding"],
+    responses=envelopes(400, 404),
+)
 def simple(resources: Resources, caller: Caller, portfolio_id: str) -> SimpleStatus:
     """Say whether a portfolio's analytics are there."""
     return simple_status(_standing(resources, caller, portfolio_id))
 
 
-@get("/onboarding/status/{portfolio_id:str}/logs", sync_to_thread=True, tags=["onboarding"])
+@dataclass
+class LogOperation(Operation):
+    """Documents that the log is text or JSON."""
+
+    def __post_init__(self) -> None:
+        """Add the second type of the answer."""
+        answer = (self.responses or {}).get("200")
+        if isinstance(answer, OpenAPIResponse):
+            answer.content = {"text/plain": OpenAPIMediaType(), "application/json": OpenAPIMediaType()}
+
+
+@get(
+    "/onboarding/status/{portfolio_id:str}/logs",
+    sync_to_thread=True,
+    tags=["onboarding"],
+    responses=envelopes(400, 404),
+    operation_class=LogOperation,
+)
 def logs(
     resources: Resources, caller: Caller, portfolio_id: str, format: Literal["txt", "json"] = "txt"
 ) -> Response[Any]:
@@ -169,7 +203,13 @@ def logs(
     return Response(log_text(known, now), media_type=MediaType.TEXT, headers=headers)
 
 
-@get("/onboarding/csv-template", sync_to_thread=False, tags=["onboarding"], opt={"public": True})
+@get(
+    "/onboarding/csv-template",
+    sync_to_thread=False,
+    media_type="text/csv",
+    tags=["onboarding"],
+    opt={"public": True},
+)
 def template() -> Response[str]:
     """Download the CSV template."""
     headers = {

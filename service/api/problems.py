@@ -1,11 +1,20 @@
 """The one translator from errors to answers: RFC 9457 problems, and the onboarding family's envelope."""
 
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 from litestar import Request, Response
-from litestar.exceptions import HTTPException, ValidationException
+from litestar.exceptions import (
+    ClientException,
+    HTTPException,
+    NotAuthorizedException,
+    PermissionDeniedException,
+    ValidationException,
+)
+from litestar.handlers import HTTPRouteHandler
+from litestar.openapi.datastructures import ResponseSpec
 
 from service.api.resources import NotReadyError
 from service.errors import RidgelineError, UsageError
@@ -36,6 +45,21 @@ class Problem(msgspec.Struct, kw_only=True):
     status: int
     code: str
     detail: Any
+
+
+class EnvelopeBody(msgspec.Struct, omit_defaults=True):
+    """An error of the onboarding routes; ``details`` has the errors of the CSV."""
+
+    code: str
+    message: str
+    documentation_url: str
+    details: dict[str, Any] | None = None
+
+
+class Envelope(msgspec.Struct):
+    """The onboarding routes' envelope of an error."""
+
+    error: EnvelopeBody
 
 
 class ApiError(Exception):
@@ -78,14 +102,19 @@ def handle_api(request: Request[Any, Any, Any], error: ApiError) -> Response[Pro
     return problem(request, error.status, error.code, error.detail, error.headers)
 
 
-def handle_onboarding(request: Request[Any, Any, Any], error: OnboardingError) -> Response[dict[str, Any]]:
+def handle_onboarding(request: Request[Any, Any, Any], error: OnboardingError) -> Response[Envelope]:
     """Answer an error of the onboarding family."""
-    docs = request.app.state.resources.settings.docs_url
-    body: dict[str, Any] = {"code": error.code, "message": error.message}
-    if error.details is not None:
-        body["details"] = error.details
-    body["documentation_url"] = f"{docs}/errors/{error.code}"
-    return Response({"error": body}, status_code=error.status)
+    url = f"{request.app.state.resources.settings.docs_url}/errors/{error.code}"
+    body = Envelope(EnvelopeBody(error.code, error.message, url, error.details))
+    return Response(body, status_code=error.status)
+
+
+def handle_unreadable(
+    request: Request[Any, Any, Any], error: ClientException | UnicodeDecodeError
+) -> Response[Problem]:
+    """Answer a body that is not of its own type: broken multipart or JSON, text that is not UTF-8."""
+    said = error.detail if isinstance(error, ClientException) else "it holds text that is not UTF-8"
+    return problem(request, 422, "invalid_request", [{"loc": ["body"], "msg": said, "type": "value_error"}])
 
 
 def handle_validation(request: Request[Any, Any, Any], error: ValidationException) -> Response[Problem]:
@@ -108,6 +137,12 @@ def handle_http(request: Request[Any, Any, Any], error: HTTPException) -> Respon
     codes = {401: "not_authenticated", 403: "not_allowed", 404: "not_found", 405: "method_not_allowed"}
     code = codes.get(error.status_code, "too_large" if error.status_code == 413 else "bad_request")
     return problem(request, error.status_code, code, error.detail, error.headers)
+
+
+def handle_client(request: Request[Any, Any, Any], error: ClientException) -> Response[Problem]:
+    """Answer what the client got wrong, sorted by whether its body can be read at all."""
+    unreadable = error.status_code == 400
+    return handle_unreadable(request, error) if unreadable else handle_http(request, error)
 
 
 def handle_domain(request: Request[Any, Any, Any], error: StorageError | RidgelineError) -> Response[Problem]:
@@ -145,9 +180,31 @@ HANDLERS: dict[Any, Any] = {
     ApiError: handle_api,
     OnboardingError: handle_onboarding,
     ValidationException: handle_validation,
+    NotAuthorizedException: handle_http,
+    PermissionDeniedException: handle_http,
+    ClientException: handle_client,
+    UnicodeDecodeError: handle_unreadable,
     HTTPException: handle_http,
     NotReadyError: handle_not_ready,
     StorageError: handle_domain,
     RidgelineError: handle_domain,
     Exception: handle_bug,
 }
+
+PROBLEM_STATUSES = (400, 401, 403, 404, 409, 413, 422, 503)
+
+
+def documented(handlers: Sequence[HTTPRouteHandler]) -> list[HTTPRouteHandler]:
+    """Give every route the errors that any route may answer with, for the OpenAPI document."""
+    problems = {
+        status: ResponseSpec(Problem, False, TITLES[status], media_type=PROBLEM_JSON)
+        for status in PROBLEM_STATUSES
+    }
+    for handler in handlers:
+        handler.responses = {**problems, **(handler.responses or {})}
+    return list(handlers)
+
+
+def envelopes(*statuses: int) -> dict[int, ResponseSpec]:
+    """Return the document's entry for the onboarding family's own errors."""
+    return {status: ResponseSpec(Envelope, False, TITLES[status]) for status in statuses}
