@@ -24,9 +24,10 @@ from engine.valuation import Positions, value_positions
 from service import clock
 from service.analysis import describe
 from service.book_loader import HISTORY_SESSIONS, benchmark_weights, load_book, load_panel
-from service.cli.output import console, print_json, print_table
+from service.cli.output import console, print_fields, print_json, print_table
 from service.cli.portfolio_tables import TABLES, banner
 from service.cli.progress import TerminalProgress
+from service.demo_service import onboard
 from service.ingest import ingest_prices, ingest_table
 from service.jobs.symbol_batch import run_symbol_batch
 from service.portfolio_view import read_positions
@@ -58,6 +59,8 @@ def run_demo(store_path: Path | None, *, as_json: bool) -> int:
     print_table("Nightly batch", ("phase", "status", "summary"), [p.values() for p in answer["phases"]])
     print_table("Known against recovered betas, share within ± 2 se", *_comparison(answer["recovered"]))
     print_table("Milliseconds", ("step", "ms"), answer["milliseconds"].items())
+    print_table("The same over HTTP, milliseconds", ("request", "ms"), answer["http"]["milliseconds"].items())
+    print_fields("Onboarding status", answer["http"]["status"])
     banner("SIMULATED DATA")
     return 0
 
@@ -82,12 +85,14 @@ def _demo(store: Store) -> dict[str, Any]:
     with _timed(timings, "whole analysis"):
         analysis = analyze(book, positions, equity=EQUITY, benchmark=benchmark)
     panel = load_panel(store, store.release(), sessions[-HISTORY_SESSIONS:])
+    status, milliseconds = onboard(store, SAMPLE, EQUITY)
     return {
         "data": "simulated",
         "phases": progress.phases,
         "portfolio": describe(book, positions, analysis, benchmark),
         "recovered": recovered(market, panel),
         "milliseconds": timings,
+        "http": {"status": status, "milliseconds": milliseconds},
     }
 
 

@@ -27,6 +27,8 @@ def test_known_betas_are_recovered(tmp_path, capsys):
     reasons = {lot["symbol"]: lot["reasons"] for lot in answer["portfolio"]["positions"]}
     assert reasons["NOSUCH"] == ["unknown_symbol"]
     assert answer["milliseconds"]["whole analysis"] < 1000
+    assert answer["http"]["status"]["pending_symbols"] == ["NOSUCH"]
+    assert len(answer["http"]["milliseconds"]) == 10
 
 
 def test_the_banner_and_every_part_are_printed(text):
@@ -38,6 +40,8 @@ def test_the_banner_and_every_part_are_printed(text):
         "Concentration",
         "Stress tests",
         "Milliseconds",
+        "The same over HTTP",
+        "Onboarding status",
     ):
         assert title in text
     assert "unknown_symbol" in text

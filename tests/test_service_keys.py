@@ -84,8 +84,10 @@ def test_another_owners_portfolio_is_nowhere(url, secrets, portfolio_id):
         for method, path in routes(url):
             if "{portfolio_id}" not in path:
                 continue
+            window = {"start": "2024-06-03", "end": "2024-06-04"} if path.endswith("/replay") else {}
             foreign, missing = (
-                bob.request(method, path.replace("{portfolio_id}", each)) for each in (portfolio_id, NOBODY)
+                bob.request(method, path.replace("{portfolio_id}", each), params=window)
+                for each in (portfolio_id, NOBODY)
             )
             assert foreign.status_code == missing.status_code == 404, path
             assert foreign.text.replace(portfolio_id, NOBODY) == missing.text
