@@ -13,7 +13,7 @@ from service.errors import UsageError
 from service.settings import Settings
 from storage.store import Store
 
-log = logging.getLogger(__name__)
+LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
 def bind(settings: Settings) -> socket.socket:
@@ -57,6 +57,7 @@ def serve(store: Store, settings: Settings, bound: socket.socket) -> None:
             f"{settings.host} can be reached by others, and there is no key; "
             "make one with `ridgeline keys create`, or listen on 127.0.0.1"
         )
+    logging.basicConfig(level=logging.INFO, format=LOG_FORMAT)
     app = create_app(make_resources(store, settings), open_to_all=on_loopback)
     config = uvicorn.Config(app, log_config=None, access_log=False, server_header=False, lifespan="on")
     uvicorn.Server(config).run(sockets=[bound])

@@ -48,6 +48,7 @@ def create_app(resources: Resources, *, open_to_all: bool = False) -> Litestar:
         },
         exception_handlers=HANDLERS,
         lifespan=[_book_kept_fresh],
+        logging_config=None,  # whoever runs the application says where its log goes
         middleware=[within(resources.settings.request_seconds)],
         openapi_config=_openapi(),
         request_max_body_size=MAX_BODY,
