@@ -1,11 +1,14 @@
 """Stored portfolios composed on the live book, each once per release and revision."""
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from threading import Lock
 from typing import Any, TypeAlias, TypeVar
+
+import numpy as np
 
 from engine.analysis import Correlations, PortfolioVolatility, correlations, portfolio_volatility
 from engine.composition import (
@@ -44,6 +47,11 @@ class Composed:
     portfolio: Portfolio | None = None
     held: tuple[Position, ...] = ()
     snapshot: Snapshot | None = None
+
+    @cached_property
+    def places(self) -> dict[str, int]:
+        """Place of each stored position, by its id."""
+        return {position.position_id: place for place, position in enumerate(self.held)}
 
     @cached_property
     def valuation(self) -> Valuation:
@@ -94,6 +102,24 @@ class Composed:
             min_overlap=min_overlap,
             max_symbols=max_symbols,
         )
+
+
+def combined(composed: Sequence[Composed]) -> Composed:
+    """Return several portfolios on one market as one: their positions side by side, their NAVs summed.
+
+    Every number of it is computed anew, for volatility and the like are not means of the parts'.
+    """
+    each = [one.positions for one in composed]
+    positions = Positions(
+        symbols=tuple(chain.from_iterable(part.symbols for part in each)),
+        quantity=np.concatenate([part.quantity for part in each]),
+        entry_price=np.concatenate([part.entry_price for part in each]),
+        kinds=tuple(chain.from_iterable(part.kinds for part in each)),
+        manual_price=np.concatenate([part.manual_price for part in each]),
+    )
+    nav = sum(one.valuation.nav for one in composed)
+    held = tuple(chain.from_iterable(one.held for one in composed))
+    return Composed(composed[0].market, positions, nav, held=held)
 
 
 class Compositions:

@@ -1,12 +1,14 @@
 """Lots as entered, brought to the columns that the engine values."""
 
 from collections.abc import Mapping, Sequence
+from typing import Literal, TypeAlias
 
 import numpy as np
 
-from engine.valuation import Kind, Positions
+from engine.valuation import OPTION_MULTIPLIER, Kind, Positions
 from storage.positions import Lot
 
+PositionType: TypeAlias = Literal["LONG", "SHORT", "LC", "LP", "SC", "SP"]
 CASH_PREFIX = "CASH_"
 
 
@@ -16,6 +18,28 @@ def kind_of(lot: Lot) -> Kind:
         return "cash"
     kinds: dict[str, Kind] = {"OPTIONS": "option", "PRIVATE": "private"}
     return kinds.get(lot.investment_class, "public")
+
+
+def position_type(lot: Lot) -> PositionType:
+    """Name a lot's direction: of an option with its kind, by the first letters."""
+    long = lot.quantity > 0
+    if lot.investment_class != "OPTIONS":
+        return "LONG" if long else "SHORT"
+    if lot.option_type == "CALL":
+        return "LC" if long else "SC"
+    return "LP" if long else "SP"
+
+
+def multiplier(lot: Lot) -> float:
+    """Return how many units a price is of."""
+    return OPTION_MULTIPLIER if kind_of(lot) == "option" else 1.0
+
+
+def realized_pnl(lot: Lot) -> float | None:
+    """Return what closing a lot has earned since its entry, None for an open one and for no exit price."""
+    if lot.exit_date is None or lot.exit_price is None:
+        return None
+    return float((lot.exit_price - lot.entry_price) * lot.quantity) * multiplier(lot)
 
 
 def open_lots(lots: Sequence[Lot]) -> list[Lot]:

@@ -5,9 +5,12 @@ from itertools import count
 from pathlib import Path
 from shutil import copytree
 
+import httpx
 import postgres
 import psycopg
 import pytest
+from owners import NOON, keys_of
+from service_process import serving
 
 from service.cli.app import run
 from storage.ledger import ledger_at
@@ -73,3 +76,25 @@ def store(sample_store, tmp_path_factory):
     path = tmp_path_factory.mktemp("copy") / "store"
     copytree(sample_store, path)
     return path
+
+
+@pytest.fixture(scope="module")
+def served(store):
+    """The URL of a service on the sample store, and a key of each owner."""
+    secrets = keys_of(store)
+    with serving(store, RIDGELINE_NY_TIME=NOON) as url:
+        yield url, secrets
+
+
+@pytest.fixture(scope="module")
+def ann(served):
+    url, secrets = served
+    with httpx.Client(base_url=f"{url}/api/v1", headers={"X-API-Key": secrets["ann"]}) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def bob(served):
+    url, secrets = served
+    with httpx.Client(base_url=f"{url}/api/v1", headers={"X-API-Key": secrets["bob"]}) as client:
+        yield client

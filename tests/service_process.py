@@ -10,7 +10,8 @@ from pathlib import Path
 
 import httpx
 
-COMMAND = Path(sys.executable).with_name("ridgeline")
+ROOT = Path(__file__).parents[1]
+COMMAND = (sys.executable, "-m", "service.cli")
 
 
 class Url(str):
@@ -22,9 +23,9 @@ class Url(str):
 @contextmanager
 def serving(store, **environment):
     """Serve a store; gives the service's URL once its book is loaded."""
-    command = [str(COMMAND), "serve", "--port", "0", "--json", "--store", str(store)]
+    command = [*COMMAND, "serve", "--port", "0", "--json", "--store", str(store)]
     environment = {**os.environ, **environment}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, text=True) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT, env=environment, text=True) as process:
         try:
             document = ""
             while not document.endswith("}\n"):

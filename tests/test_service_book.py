@@ -18,7 +18,7 @@ KNOWN = "Symbol,Quantity,Entry Price Per Share,Entry Date\n" + "".join(
 
 
 def ridgeline(store, *arguments):
-    command = [str(COMMAND), *map(str, arguments), "--store", str(store)]
+    command = [*COMMAND, *map(str, arguments), "--store", str(store)]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
 

@@ -1,6 +1,7 @@
 """Who may do what: keys, scopes, owners, and an address that others can reach."""
 
 import json
+import re
 import subprocess
 
 import httpx
@@ -51,7 +52,7 @@ def routes(url):
 def test_without_a_key_nothing_but_health_and_template(url):
     public = ("/health", "/api/v1/onboarding/csv-template", "/schema")
     for method, template in routes(url):
-        path = template.replace("{portfolio_id}", NOBODY).replace("{symbol}", "SPY")
+        path = re.sub(r"{\w+}", NOBODY, template)
         answer = httpx.request(method, url + path)
         if path.startswith(public):
             assert answer.status_code == 200, path
@@ -82,11 +83,11 @@ def test_a_reader_cannot_write(url, secrets, portfolio_id):
 def test_another_owners_portfolio_is_nowhere(url, secrets, portfolio_id):
     with client(url, secrets["bob"]) as bob:
         for method, path in routes(url):
-            if "{portfolio_id}" not in path:
-                continue
+            if "{portfolio_id}" not in path or (method != "GET" and not path.endswith("/calculate")):
+                continue  # what needs a body is tried with one, beside the route's other tests
             window = {"start": "2024-06-03", "end": "2024-06-04"} if path.endswith("/replay") else {}
             foreign, missing = (
-                bob.request(method, path.replace("{portfolio_id}", each), params=window)
+                bob.request(method, re.sub(r"{\w+}", each, path), params=window)
                 for each in (portfolio_id, NOBODY)
             )
             assert foreign.status_code == missing.status_code == 404, path
@@ -96,7 +97,7 @@ def test_another_owners_portfolio_is_nowhere(url, secrets, portfolio_id):
 
 def test_keys_on_the_command_line(store, url):
     def keys(*arguments):
-        command = [str(COMMAND), "keys", *arguments, "--json", "--store", str(store)]
+        command = [*COMMAND, "keys", *arguments, "--json", "--store", str(store)]
         return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
     made = keys("create", "script", "--owner", "eve", "--scope", "read")
@@ -117,7 +118,7 @@ def test_keys_on_the_command_line(store, url):
 )
 def test_addresses_that_are_refused(url, tmp_path, where, message):
     port = url.rpartition(":")[2]
-    command = [str(COMMAND), "serve", "--port", "0", "--store", str(tmp_path / "store")]
+    command = [*COMMAND, "serve", "--port", "0", "--store", str(tmp_path / "store")]
     command += [part.format(port=port) for part in where]
     ended = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
     assert ended.returncode == 2

@@ -14,7 +14,16 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, Reference, SecurityScheme
 
-from service.api import calculation, health, onboarding, symbols
+from service.api import (
+    calculation,
+    equity_changes,
+    health,
+    onboarding,
+    portfolios,
+    position_changes,
+    positions,
+    symbols,
+)
 from service.api.analytics import history_routes, what_if
 from service.api.analytics import routes as analytics
 from service.api.auth import Caller, Doorkeeper, caller_of, guard
@@ -23,6 +32,18 @@ from service.api.resources import Resources
 from service.api.timeouts import within
 
 MAX_BODY = 1024 * 1024
+FAMILIES = (
+    onboarding,
+    calculation,
+    symbols,
+    analytics,
+    history_routes,
+    what_if,
+    portfolios,
+    positions,
+    position_changes,
+    equity_changes,
+)
 log = logging.getLogger(__name__)
 
 
@@ -34,8 +55,7 @@ def create_app(resources: Resources, *, open_to_all: bool = False) -> Litestar:
     open_to_all : bool
         Whether requests need no key as long as the ledger has none; for a service on loopback.
     """
-    first = [*onboarding.HANDLERS, *calculation.HANDLERS, *symbols.HANDLERS, *analytics.HANDLERS]
-    first += [*history_routes.HANDLERS, *what_if.HANDLERS]
+    first = [handler for family in FAMILIES for handler in family.HANDLERS]
     return Litestar(
         route_handlers=[
             Router("/", route_handlers=list(health.HANDLERS)),

@@ -78,6 +78,12 @@ class OnboardingError(Exception):
         self.status, self.code, self.message, self.details = status, code, message, details
 
 
+def invalid(*fields: tuple[tuple[str | int, ...], str]) -> ApiError:
+    """Return the refusal of fields, each by its place in the request and what is wrong with it."""
+    items = [{"loc": list(place), "msg": message, "type": "value_error"} for place, message in fields]
+    return ApiError(422, "invalid_request", items)
+
+
 def problem(
     request: Request[Any, Any, Any],
     status: int,

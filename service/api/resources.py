@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 
-from service.composed import Compositions
+from service.composed import Composed, Compositions
 from service.live_book import LiveBook, Market
 from service.settings import Settings
 from storage.ledger import Ledger
+from storage.portfolios import Portfolio
 from storage.store import Store
 
 
@@ -38,6 +39,11 @@ class Resources:
         if self.live.state in ("initializing", "failed"):
             raise NotReadyError(self.live.error or "the first book is being loaded")
         return self.live.market
+
+    def composed(self, portfolio: Portfolio) -> Composed | None:
+        """Return a portfolio composed on the live book, None as long as there is no book."""
+        market = self.live.market
+        return self.compositions.of(portfolio, market, self.live.accounts) if market else None
 
 
 def make_resources(store: Store, settings: Settings) -> Resources:

@@ -1,0 +1,41 @@
+"""Positions for the wire: what was entered, and what the book says that it is worth."""
+
+from service.api.analytics.served import plain
+from service.api.position_records import PositionItem
+from service.composed import Composed
+from service.lots import position_type, realized_pnl
+from storage.position_queries import Position
+
+
+def item(position: Position, composed: Composed | None, closed_id: str | None = None) -> PositionItem:
+    """Return a position for the wire, without values when it is closed or there is no book."""
+    lot = position.lot
+    place = composed.places.get(position.position_id) if composed else None
+    values: tuple[float | None, ...] = (None, None, None)
+    if composed is not None and place is not None:
+        found = composed.valuation
+        values = tuple(plain(each[place]) for each in (found.price, found.market_value, found.unrealized_pnl))
+    return PositionItem(
+        id=position.position_id,
+        portfolio_id=position.portfolio_id,
+        symbol=lot.symbol,
+        quantity=float(lot.quantity),
+        entry_price=float(lot.entry_price),
+        entry_date=lot.entry_date,
+        position_type=position_type(lot),
+        investment_class=lot.investment_class,
+        investment_subtype=lot.investment_subtype,
+        notes=position.notes,
+        underlying_symbol=lot.underlying_symbol,
+        strike_price=None if lot.strike_price is None else float(lot.strike_price),
+        expiration_date=lot.expiration_date,
+        last_price=values[0],
+        market_value=values[1],
+        unrealized_pnl=values[2],
+        realized_pnl=realized_pnl(lot),
+        exit_price=None if lot.exit_price is None else float(lot.exit_price),
+        exit_date=lot.exit_date,
+        created_at=position.created_at,
+        updated_at=position.updated_at,
+        closed_position_id=closed_id,
+    )

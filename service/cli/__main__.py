@@ -1,0 +1,5 @@
+"""``python -m service.cli``: the command line of this checkout, installed or not."""
+
+from service.cli import main
+
+main()
