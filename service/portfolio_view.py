@@ -1,18 +1,24 @@
-"""A portfolio from a file, analyzed on a release."""
+"""A portfolio from a file, from the ledger or from trades, analyzed on a release."""
 
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from engine.analysis import analyze
 from engine.valuation import Positions
 from service import clock
 from service.analysis import describe
 from service.book_loader import benchmark_weights, load_book
+from service.composed import Composed, Compositions
 from service.csv_import.parsing import parse_positions
-from service.errors import InputError, UsageError
+from service.errors import FailedError, InputError, UsageError
+from service.live_book import LiveBook, Market
 from service.lots import open_lots, positions_of
 from service.settings import Settings
+from service.what_if import Trade, traded
 from storage.releases import Release
 from storage.store import Store
 
@@ -48,3 +54,49 @@ def analyze_file(
     on: date = book.as_of.item()  # type: ignore[assignment]
     benchmark = benchmark_weights(store, pinned, on)
     return describe(book, positions, analyze(book, positions, equity=equity, benchmark=benchmark), benchmark)
+
+
+def analyze_stored(store: Store, owner: str, portfolio_id: str) -> dict[str, Any]:
+    """Describe everything that the newest release says about a stored portfolio."""
+    composed = _stored(store, _live(store), owner, portfolio_id)
+    return _described(composed)
+
+
+def analyze_trades(
+    store: Store, owner: str, portfolio_id: str | None, trades: Sequence[str], *, equity: float | None
+) -> dict[str, Any]:
+    """Describe what trades ``SYMBOL=QUANTITY`` would make of a portfolio, or of nothing."""
+    live = _live(store)
+    before = None if portfolio_id is None else _stored(store, live, owner, portfolio_id)
+    return _described(traded(_market(live), before, [_trade(text) for text in trades], equity))
+
+
+def _trade(text: str) -> Trade:
+    symbol, _, quantity = text.partition("=")
+    try:
+        return msgspec.convert({"symbol": symbol, "quantity": float(quantity)}, Trade)
+    except (ValueError, msgspec.ValidationError) as error:
+        raise UsageError(f"{text!r} is no trade; write SYMBOL=QUANTITY, SPY=-100 say") from error
+
+
+def _live(store: Store) -> LiveBook:
+    live = LiveBook(store)
+    live.refresh()
+    return live
+
+
+def _market(live: LiveBook) -> Market:
+    if live.market is None:
+        raise FailedError(live.error or "nothing is computed yet; run `ridgeline batch run` first")
+    return live.market
+
+
+def _stored(store: Store, live: LiveBook, owner: str, portfolio_id: str) -> Composed:
+    portfolio = store.ledger.portfolios.get(owner, portfolio_id)
+    return Compositions(store.ledger).of(portfolio, _market(live), live.accounts)
+
+
+def _described(composed: Composed) -> dict[str, Any]:
+    market, positions = composed.market, composed.positions
+    analysis = analyze(market.book, positions, equity=composed.equity, benchmark=market.benchmark)
+    return describe(market.book, positions, analysis, market.benchmark)

@@ -49,7 +49,7 @@ def shared(command: Callable[..., int | None]) -> Callable[..., int | None]:
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command line on arguments; returns the exit code."""
-    for module in ("data", "jobs", "views", "serving"):
+    for module in ("data", "jobs", "views", "portfolios", "serving"):
         import_module(f"service.cli.{module}")  # which adds its commands
     given = sys.argv[1:] if arguments is None else list(arguments)
     try:

@@ -2,8 +2,11 @@
 
 import csv
 import io
+from collections.abc import Iterable
+from decimal import Decimal
 
 from service.csv_import.fields import COLUMNS
+from storage.positions import Lot
 
 COMMENTS = (
     "# One row a tax lot. Lines that begin with # are ignored; delete the examples.",
@@ -29,3 +32,33 @@ def csv_template() -> str:
     writer.writerow(COLUMNS)
     writer.writerows(row + ("",) * (len(COLUMNS) - len(row)) for row in EXAMPLES)
     return text.getvalue()
+
+
+def csv_of(lots: Iterable[Lot]) -> str:
+    """Return lots as a file in the template's columns, which imports as the same lots."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    writer.writerows(map(_cells, lots))
+    return text.getvalue()
+
+
+def _cells(lot: Lot) -> list[str]:
+    values = (
+        lot.symbol,
+        lot.quantity,
+        lot.entry_price,
+        lot.entry_date,
+        lot.investment_class,
+        lot.investment_subtype,
+        lot.underlying_symbol,
+        lot.strike_price,
+        lot.expiration_date,
+        lot.option_type,
+        lot.exit_date,
+        lot.exit_price,
+    )
+    return [
+        "" if value is None else f"{value:f}" if isinstance(value, Decimal) else str(value)
+        for value in values
+    ]
