@@ -90,7 +90,7 @@ def summary(resources: Resources, caller: Caller, portfolio_id: str) -> EquitySu
     return EquitySummary(portfolio_id, ever.contributions, ever.withdrawals, ever.net_flow, last, recent)
 
 
-@get(f"{PATH}/export", sync_to_thread=True, tags=TAGS)
+@get(f"{PATH}/export", sync_to_thread=True, media_type="text/csv", tags=TAGS)
 def export(resources: Resources, caller: Caller, portfolio_id: str, format: str = "csv") -> Response[str]:
     """Download a portfolio's equity changes as CSV."""
     _portfolio(resources, caller, portfolio_id)
