@@ -89,12 +89,12 @@ def served(store):
 @pytest.fixture(scope="module")
 def ann(served):
     url, secrets = served
-    with httpx.Client(base_url=f"{url}/api/v1", headers={"X-API-Key": secrets["ann"]}) as client:
+    with httpx.Client(base_url=f"{url}/api/v1", headers={"X-API-Key": secrets["ann"]}, timeout=60) as client:
         yield client
 
 
 @pytest.fixture(scope="module")
 def bob(served):
     url, secrets = served
-    with httpx.Client(base_url=f"{url}/api/v1", headers={"X-API-Key": secrets["bob"]}) as client:
+    with httpx.Client(base_url=f"{url}/api/v1", headers={"X-API-Key": secrets["bob"]}, timeout=60) as client:
         yield client

@@ -24,7 +24,7 @@ from service.api import (
     positions,
     symbols,
 )
-from service.api.analytics import history_routes, what_if
+from service.api.analytics import aggregates, history_routes, what_if
 from service.api.analytics import routes as analytics
 from service.api.auth import Caller, Doorkeeper, caller_of, guard
 from service.api.problems import HANDLERS, documented
@@ -39,6 +39,7 @@ FAMILIES = (
     analytics,
     history_routes,
     what_if,
+    aggregates,
     portfolios,
     positions,
     position_changes,

@@ -90,6 +90,16 @@ def quality_of(resources: Resources, composed: Composed) -> DataQuality:
     return data_quality(composed, closed, max(0, behind))
 
 
+def chosen_scenarios(text: str | None) -> frozenset[str] | None:
+    """Return the scenarios of a comma-separated choice, None for all; 422 for one that does not exist."""
+    wanted = _split(text)
+    if wanted and (unknown := wanted - SCENARIO_IDS):
+        raise ValidationException(
+            f"no scenario {', '.join(sorted(unknown))}; ask without a choice for all ids"
+        )
+    return wanted
+
+
 def _split(text: str | None) -> frozenset[str] | None:
     return None if text is None else frozenset(part.strip() for part in text.split(",") if part.strip())
 
@@ -151,7 +161,7 @@ async def correlation_matrix(
     max_symbols: Annotated[int, Parameter(ge=2, le=50)] = 25,
 ) -> Response[CorrelationMatrix]:
     """Return pairwise correlations of the largest positions."""
-    _check_overlap(lookback_days, min_overlap)
+    check_overlap(lookback_days, min_overlap)
 
     def make(composed: Composed) -> CorrelationMatrix:
         return answers.correlation_matrix(
@@ -175,7 +185,7 @@ async def diversification_score(
     min_overlap: Overlap = 30,
 ) -> Response[DiversificationScore]:
     """Return the weighted average correlation of the positions."""
-    _check_overlap(lookback_days, min_overlap)
+    check_overlap(lookback_days, min_overlap)
 
     def make(composed: Composed) -> DiversificationScore:
         return answers.diversification_score(composed, lookback=lookback_days, min_overlap=min_overlap)
@@ -192,11 +202,7 @@ async def stress_test(
     scenarios: str | None = None,
 ) -> Response[StressTest]:
     """Return the stress scenarios on today's book; ``scenarios`` is a comma-separated choice of ids."""
-    wanted = _split(scenarios)
-    if wanted and (unknown := wanted - SCENARIO_IDS):
-        raise ValidationException(
-            f"no scenario {', '.join(sorted(unknown))}; ask without a choice for all ids"
-        )
+    wanted = chosen_scenarios(scenarios)
 
     def make(composed: Composed) -> StressTest:
         return answers.stress_test(composed, quality_of(resources, composed), scenarios=wanted)
@@ -296,7 +302,8 @@ async def risk_metrics(
     return await answer(request, resources, caller, portfolio_id, betas.risk_metrics)
 
 
-def _check_overlap(lookback: int, min_overlap: int) -> None:
+def check_overlap(lookback: int, min_overlap: int) -> None:
+    """Refuse to ask for more common sessions than there are."""
     if min_overlap > lookback:
         raise ApiError(
             400, "min_overlap", f"min_overlap {min_overlap} is more than lookback_days {lookback}; lower it"
