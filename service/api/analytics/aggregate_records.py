@@ -33,7 +33,7 @@ class Aggregate(Served, kw_only=True):
     total_value: float | None = None
     portfolio_count: int = 0
     portfolios: list[Part] = []
-    aggregate_metrics: dict[str, float | int | None] = {}
+    aggregate_metrics: dict[str, float | None] = {}
     calculation_method: str = "combined_positions"
     formula: str = ""
 

@@ -109,7 +109,7 @@ def overview(resources: Resources, caller: Caller, ids: Ids = None) -> Aggregate
     if found is None:
         return nothing(Aggregate)
     one = answers.overview(found.whole)
-    metrics: dict[str, float | int | None] = {"cash_balance": one.cash_balance, "leverage": one.leverage}
+    metrics: dict[str, float | None] = {"cash_balance": one.cash_balance, "leverage": one.leverage}
     for part in (one.exposures, one.pnl, one.position_count):
         metrics |= asdict(part) if part else {}
     return Aggregate(**base(found), aggregate_metrics=metrics, formula="sum of positions over sum of NAV")
