@@ -50,9 +50,9 @@ def routes(url):
 
 
 def test_without_a_key_nothing_but_health_and_template(url):
-    public = ("/health", "/api/v1/onboarding/csv-template", "/schema")
+    public = ("/health", "/api/v1/onboarding/csv-template", "/schema", "/docs")
     for method, template in routes(url):
-        path = re.sub(r"{\w+}", NOBODY, template)
+        path = re.sub(r"{\w+}", NOBODY, template.replace("{code}", "not_found"))
         answer = httpx.request(method, url + path)
         if path.startswith(public):
             assert answer.status_code == 200, path

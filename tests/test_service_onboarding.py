@@ -60,7 +60,7 @@ def test_the_first_fault_of_the_form(client, changes, code):
     assert answer.status_code == 400
     error = answer.json()["error"]
     assert (error["code"], error["message"]) == (code, MESSAGES[code])
-    assert error["documentation_url"].endswith(f"/errors/{code}")
+    assert client.get(error["documentation_url"]).text == f"{code}: {MESSAGES[code]}.\n"
 
 
 def test_a_form_without_a_file(client):

@@ -16,6 +16,7 @@ from litestar.openapi.spec import Components, Reference, SecurityScheme
 
 from service.api import (
     calculation,
+    docs,
     equity_changes,
     health,
     onboarding,
@@ -59,7 +60,7 @@ def create_app(resources: Resources, *, open_to_all: bool = False) -> Litestar:
     first = [handler for family in FAMILIES for handler in family.HANDLERS]
     return Litestar(
         route_handlers=[
-            Router("/", route_handlers=list(health.HANDLERS)),
+            Router("/", route_handlers=[*health.HANDLERS, *documented(docs.HANDLERS)]),
             Router("/api/v1", route_handlers=documented(first), guards=[guard]),
             Router("/api/v2", route_handlers=documented([onboarding.simple]), guards=[guard]),
         ],
