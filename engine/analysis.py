@@ -25,6 +25,7 @@ from engine.correlation import (
     pairwise_correlation,
 )
 from engine.factors import PROXIES
+from engine.quality import reason_text
 from engine.stress import StressResult, stress
 from engine.typing import FloatArray, Int32Array, IntArray
 from engine.valuation import Positions, Valuation, value_positions
@@ -43,7 +44,8 @@ MIN_REGRESSION_SESSIONS = 30
 class PortfolioVolatility:
     """Volatility of today's weights, annualized decimals, NaN where the history is too short.
 
-    ``n_obs`` counts the sessions of the last 252 that enter; ``forecast`` says why a forecast is missing.
+    ``n_obs`` counts the sessions of the last 252 that enter; ``forecast`` says why a forecast is missing,
+    ``gaps`` that the percentile rests on fewer than 252 volatilities.
     """
 
     realized_21d: float
@@ -52,6 +54,7 @@ class PortfolioVolatility:
     forecast: HarForecast
     trend: str | None
     percentile: float
+    gaps: bool
     n_obs: int
     series: PortfolioSeries
 
@@ -118,13 +121,15 @@ def portfolio_volatility(book: SymbolBook, holdings: Holdings, nav: float) -> Po
     series = portfolio_series(book, holdings, nav)
     returns = series.returns[None, :]
     short, middle, year = (realized_volatility(returns, window) for window in (21, 63, 252))
+    share, gaps = volatility_percentile(returns)
     return PortfolioVolatility(
         realized_21d=float(short[0]),
         realized_63d=float(middle[0]),
         realized_252d=float(year[0]),
         forecast=har_forecast(returns),
         trend=volatility_trend(short, middle)[0],
-        percentile=float(volatility_percentile(returns)[0][0]),
+        percentile=float(share[0]),
+        gaps=bool(gaps[0]),
         n_obs=int(np.isfinite(series.returns[-252:]).sum()),
         series=series,
     )
@@ -165,6 +170,15 @@ def max_drawdown(returns: FloatArray) -> float:
     return float((wealth / np.maximum.accumulate(wealth) - 1.0).min())
 
 
+def volatility_reasons(volatility: PortfolioVolatility) -> tuple[str, ...]:
+    """Reasons that the volatility figures are degraded or missing, by their codes."""
+    text = reason_text(volatility.forecast.reasons)[0]
+    found = text.split(",") if text else []
+    found += ["gaps"] if volatility.gaps else []
+    found += ["partial_coverage"] if len(volatility.series.left_out) else []
+    return tuple(dict.fromkeys(found))
+
+
 def correlations(
     book: SymbolBook,
     holdings: Holdings,
@@ -185,7 +199,9 @@ def correlations(
         n_obs=n_obs,
         order=cluster_order(matrix),
         average=average_correlation(matrix, weights),
-        diversification_ratio=diversification_ratio(holdings.values[ranked], book.returns[rows, -lookback:]),
+        diversification_ratio=diversification_ratio(
+            holdings.values[ranked], book.returns[rows, -lookback:], min_overlap
+        ),
         effective_bets=effective_bets(matrix),
         lookback=lookback,
         min_overlap=min_overlap,

@@ -79,13 +79,14 @@ def average_correlation(correlation: FloatArray, weights: FloatArray) -> float:
     return float(pairs[known] @ values[known]) / total if total > 0 else np.nan
 
 
-def diversification_ratio(weights: FloatArray, returns: FloatArray) -> float:
+def diversification_ratio(weights: FloatArray, returns: FloatArray, min_overlap: int) -> float:
     """Return weighted volatilities over the volatility of the whole, on the sessions that all series have.
 
-    ``weights`` ``(n,)`` are signed, ``returns`` ``(n, n_sessions)``; NaN below two common sessions.
+    ``weights`` ``(n,)`` are signed, ``returns`` ``(n, n_sessions)``; NaN below ``min_overlap`` common
+    sessions.
     """
     common = returns[:, np.isfinite(returns).all(axis=0)]
-    if common.shape[1] < 2 or not len(weights):
+    if common.shape[1] < max(min_overlap, 2) or not len(weights):
         return np.nan
     alone = float(np.abs(weights) @ common.std(axis=1, ddof=1))
     together = float((weights @ common).std(ddof=1))

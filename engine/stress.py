@@ -191,6 +191,8 @@ def stress(book: SymbolBook, holdings: Holdings, scenarios: Sequence[Scenario] =
     factors = proxies @ TO_MODEL.T
     by_factor = factors * dollar
     total = float(np.abs(holdings.values).sum()) + holdings.unvalued
+    if total > 0 and not known.any():  # an impact of 0 would be a statement about a book that nobody knows
+        direct, by_factor = np.full(shape, np.nan), np.full(shape, np.nan)
     return StressResult(
         scenarios=tuple(scenarios),
         severities=tuple(severity(each) for each in given),

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.analysis import Correlations, PortfolioAnalysis
+from engine.analysis import Correlations, PortfolioAnalysis, volatility_reasons
 from engine.book import SymbolBook
 from engine.concentration import CASH
 from engine.quality import reason_text
@@ -65,9 +65,14 @@ def _excluded(positions: Positions, analysis: PortfolioAnalysis) -> list[dict[st
 
 
 def _degraded(analysis: PortfolioAnalysis) -> list[str]:
+    """Reasons of valued lots, and of what the figures of the whole rest on."""
     valued = np.isfinite(analysis.valuation.market_value)
     texts = [text for text, here in zip(_lot_reasons(analysis), valued, strict=True) if text and here]
-    return [code for text in texts for code in text.split(",")]
+    found = [code for text in texts for code in text.split(",")]
+    covered = analysis.exposures.coverage[np.isfinite(analysis.exposures.beta)]
+    found += ["partial_coverage"] if len(covered) and covered.min() < 1 else []
+    found += ["proxied"] if analysis.risk.proxied > 0 else []
+    return [*found, *volatility_reasons(analysis.volatility)]
 
 
 def _overview(positions: Positions, analysis: PortfolioAnalysis) -> dict[str, Any]:
@@ -137,7 +142,6 @@ def _factor_exposures(analysis: PortfolioAnalysis) -> list[dict[str, Any]]:
 
 def _volatility(book: SymbolBook, analysis: PortfolioAnalysis) -> dict[str, Any]:
     volatility = analysis.volatility
-    forecast_reasons = reason_text(volatility.forecast.reasons)[0]
     return {
         "realized_volatility_21d": volatility.realized_21d,
         "realized_volatility_63d": volatility.realized_63d,
@@ -146,7 +150,7 @@ def _volatility(book: SymbolBook, analysis: PortfolioAnalysis) -> dict[str, Any]
         "volatility_trend": volatility.trend,
         "volatility_percentile": volatility.percentile,
         "n_obs": volatility.n_obs,
-        "reasons": forecast_reasons.split(",") if forecast_reasons else [],
+        "reasons": list(volatility_reasons(volatility)),
         "left_out": [book.symbols[row] for row in volatility.series.left_out],
     }
 

@@ -17,6 +17,7 @@ from storage.releases import Release
 from storage.store import Store
 
 HISTORY_SESSIONS = 546
+BENCHMARK = "SP500"
 CLOSES, VOLUMES = 252, 21  # sessions of them that a metric looks back on
 BOOK_FACTORS = (*FACTOR_NAMES, PROVIDER_FACTOR)
 
@@ -47,8 +48,9 @@ def newest_profiles(profiles: pl.DataFrame, on: date) -> pl.DataFrame:
 
 
 def benchmark_weights(store: Store, release: Release, on: date) -> dict[str, float]:
-    """Newest sector weights of the benchmark on or before a date; empty when there are none."""
-    known = store.read("benchmark_weights", release=release).filter(pl.col("as_of") <= on)
+    """Newest sector weights of ``BENCHMARK`` on or before a date; empty when there are none."""
+    mine = (pl.col("benchmark") == BENCHMARK) & (pl.col("as_of") <= on)
+    known = store.read("benchmark_weights", release=release).filter(mine)
     newest = known.filter(pl.col("as_of") == pl.col("as_of").max())
     return dict(zip(newest["sector"], newest["weight"], strict=True))
 

@@ -1,6 +1,7 @@
 """Lots as entered, brought to the columns that the engine values."""
 
 from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -42,9 +43,11 @@ def realized_pnl(lot: Lot) -> float | None:
     return float((lot.exit_price - lot.entry_price) * lot.quantity) * multiplier(lot)
 
 
-def open_lots(lots: Sequence[Lot]) -> list[Lot]:
-    """Return the lots that are not closed."""
-    return [lot for lot in lots if lot.exit_date is None]
+def open_lots(lots: Sequence[Lot], asof: date | None = None) -> list[Lot]:
+    """Return the lots that are not closed; with a date, those that were held at its close."""
+    if asof is None:
+        return [lot for lot in lots if lot.exit_date is None]
+    return [lot for lot in lots if lot.entry_date <= asof and (lot.exit_date is None or lot.exit_date > asof)]
 
 
 def positions_of(lots: Sequence[Lot], marks: Mapping[int, float] | None = None) -> Positions:

@@ -23,8 +23,14 @@ from storage.releases import Release
 from storage.store import Store
 
 
-def read_positions(path: Path, *, today: date) -> Positions:
-    """Read the open lots of a CSV file; ``InputError`` when it cannot be read, or with all that is wrong."""
+def read_positions(path: Path, *, today: date, asof: date | None = None) -> Positions:
+    """Read the open lots of a CSV file, or those that were held on a date.
+
+    Raises
+    ------
+    InputError
+        The file cannot be read, or with everything that is wrong in it.
+    """
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -33,7 +39,7 @@ def read_positions(path: Path, *, today: date) -> Positions:
         lots = parse_positions(content, path.name, today=today)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
-    return positions_of(open_lots(lots))
+    return positions_of(open_lots(lots, asof))
 
 
 def analyze_file(
@@ -48,7 +54,7 @@ def analyze_file(
     """Read positions from a CSV and describe everything the book says about them."""
     if equity is not None and not 0 < equity <= 1e12:
         raise UsageError(f"--equity {equity} must be above 0 and at most 1e12")
-    positions = read_positions(path, today=clock.now(settings).date())
+    positions = read_positions(path, today=clock.now(settings).date(), asof=asof)
     pinned = release or store.release()
     book = load_book(store, asof=asof, release=pinned)
     on: date = book.as_of.item()  # type: ignore[assignment]

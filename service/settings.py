@@ -68,13 +68,13 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
     given = os.environ if environment is None else environment
     path = Path(given.get(CONFIG, DEFAULT_CONFIG))
     values: dict[str, Any] = {}
-    if path.exists():
+    if path.is_file():
         try:
             values = tomllib.loads(path.read_text(encoding="utf-8"))
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise UsageError(f"{path}: {error}; mend the file or name another in {CONFIG}") from error
     elif CONFIG in given:
-        raise UsageError(f"{CONFIG} names {path}, which does not exist")
+        raise UsageError(f"{CONFIG} names {path}, which is no file")
     for name in Settings.__struct_fields__:
         if (key := PREFIX + name.upper()) in given:
             values[name] = given[key]

@@ -109,14 +109,24 @@ def query(path: Path, sql: str) -> pl.DataFrame:
     NotFound
         There is no catalog yet.
     InvalidQuery
-        DuckDB refused the query.
+        DuckDB refused the query, it does more than select, or its result has a type that no frame holds.
     """
     with _attached(path) as connection:
         try:
+            _refuse_writes(connection, sql)
             relation = cast("duckdb.DuckDBPyRelation | None", connection.sql(sql))  # None for an empty query
             return pl.DataFrame() if relation is None else pl.DataFrame(relation.to_arrow_table())
-        except duckdb.Error as error:
+        except (duckdb.Error, pl.exceptions.ComputeError) as error:
             raise InvalidQuery(str(error)) from error
+
+
+def _refuse_writes(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
+    """Let only what reads pass: a COPY would write files wherever its user may."""
+    reading = {duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN}
+    for statement in connection.extract_statements(sql):
+        if statement.type not in reading:
+            kind = statement.type.name
+            raise InvalidQuery(f"{kind} is not allowed here; queries of the catalog only select")
 
 
 def release_table(newest: Sequence[Release], lake: str) -> pl.DataFrame:

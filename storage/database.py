@@ -12,11 +12,11 @@ from typing import Any
 
 import polars as pl
 import sqlalchemy as sa
-from sqlalchemy.exc import DataError, IntegrityError, OperationalError, StatementError
+from sqlalchemy.exc import DatabaseError, DataError, IntegrityError, OperationalError, StatementError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from storage import bulk
-from storage.errors import Busy, Refused, StorageError, Unreachable
+from storage.errors import Busy, Corrupt, Refused, StorageError, Unreachable
 
 BUSY_MILLISECONDS = 30_000
 LOCKED = ("55P03", "40P01")  # PostgreSQL's codes of a lock not granted in time, and of a deadlock
@@ -159,6 +159,8 @@ def _translated() -> Iterator[None]:
         if translation is None:
             raise
         raise translation from error
+    except DatabaseError as error:
+        raise Corrupt(f"the ledger does not open: {error.orig}; restore it from a backup") from error
     except StatementError as error:
         if isinstance(error.orig, StorageError):  # a value that its column's type refused
             raise error.orig from None

@@ -177,7 +177,12 @@ class Store:
             return writer.publish(run_id=run_id) if writer.compact() else writer.base
 
     def sql(self, query: str) -> pl.DataFrame:
-        """Run a query on ``analytics.duckdb``, read-only; ``InvalidQuery`` in DuckDB's words."""
+        """Run a query on ``analytics.duckdb``, read-only; ``InvalidQuery`` in DuckDB's words.
+
+        A catalog of other releases, or of the folder that the store was copied from, is written anew first.
+        """
+        if not catalog.is_current(self.catalog_path, self._newest(), self._lake.root):
+            self.write_catalog()
         return catalog.query(self.catalog_path, query)
 
     def write_catalog(self) -> None:

@@ -1,7 +1,7 @@
 """The writer of a layer: what a job does between taking the lease and publishing a release."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace as replaced
 from datetime import date
 
@@ -10,7 +10,7 @@ from deltalake import DeltaTable
 
 from storage import releases, writes
 from storage.database import Database
-from storage.errors import Refused
+from storage.errors import Refused, StorageError
 from storage.lake import Lake, checkpoint_if_due
 from storage.leases import Lease
 from storage.releases import Release
@@ -121,7 +121,9 @@ class Writer:
         draft = replaced(self.base, versions=versions, session=session or self.base.session, run_id=run_id)
         self.base = releases.publish(self._ledger, self._lease, draft, recomputed or {})
         self._changed.clear()
-        self._show()
+        # What is published is published: a catalog that cannot be written now is written by the next writer.
+        with suppress(OSError, StorageError):
+            self._show()
         return self.base
 
     @contextmanager

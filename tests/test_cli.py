@@ -69,7 +69,7 @@ def test_json_is_one_document(store, capsys, command):
     [
         (["symbol", "show", "NOSUCH"], "NOSUCH is unknown"),
         (["sql", "select nonsense"], "nonsense"),
-        (["sql", "drop table prices"], "read-only"),
+        (["sql", "drop table prices"], "only select"),
         (["ingest", "nowhere.csv"], "no such file"),
         (["backfill", "--from", "2024-02-01", "--to", "2024-01-01"], "after"),
         (["portfolio", "analyze", DATA / "sample_portfolio.csv", "--equity", "-1"], "--equity"),
@@ -86,6 +86,7 @@ def test_a_wrong_request_is_refused_with_one_message(store, capsys, command, mes
 
 
 def test_an_empty_store_says_what_to_do(tmp_path, capsys):
+    open_store(tmp_path / "empty").close()
     code, document, _ = answer(capsys, "batch", "run", "--store", tmp_path / "empty")
     assert code == 4
     assert "ingest" in document["error"]["message"]

@@ -227,7 +227,8 @@ def test_effective_bets():
 def test_diversification_on_the_sessions_all_series_share():
     returns = make_series(6, gaps=0.05)
     weights = np.array([0.4, 0.3, -0.2, 0.3, 0.1, 0.1])
-    assert_agree(diversification_ratio(weights, returns), naive_diversification(weights, returns), 1e-12)
-    assert_agree(diversification_ratio(np.ones(1), returns[:1]), 1.0, 1e-15)
+    assert_agree(diversification_ratio(weights, returns, 2), naive_diversification(weights, returns), 1e-12)
+    assert_agree(diversification_ratio(np.ones(1), returns[:1], 2), 1.0, 1e-15)
+    assert np.isnan(diversification_ratio(weights, returns, returns.shape[1]))  # the gaps leave fewer
     returns[0, 1:] = NAN
-    assert np.isnan(diversification_ratio(weights, returns))
+    assert np.isnan(diversification_ratio(weights, returns, 2))

@@ -59,5 +59,5 @@ def test_a_wrong_variable_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_a_named_file_has_to_exist(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="does not exist"):
+    with pytest.raises(UsageError, match="is no file"):
         load_settings({"RIDGELINE_CONFIG": str(tmp_path / "none.toml")})

@@ -26,7 +26,7 @@ def ingest(path: Path, store_path: Path | None, as_json: bool) -> int:
     from service.providers.files import read_prices
 
     prices = read_prices(path)
-    with opened(store_path) as (store, settings):
+    with opened(store_path, create=True) as (store, settings):
         closed = clock.last_closed_session(settings)
         with TerminalProgress() as progress:
             progress.start_phase("ingest", "Checking prices", prices["symbol"].n_unique(), "symbols")
@@ -50,7 +50,7 @@ def ingest_profiles(path: Path, as_of: datetime | None, store_path: Path | None,
     from service.ingest import ingest_table
     from service.providers.files import read_profiles
 
-    with opened(store_path) as (store, settings):
+    with opened(store_path, create=True) as (store, settings):
         known = as_of.date() if as_of else clock.now(settings).date()
         profiles = read_profiles(path, as_of=known)
         return _show_ingested(
@@ -68,7 +68,7 @@ def ingest_actions(path: Path, store_path: Path | None, as_json: bool) -> int:
     from service.providers.files import read_actions
 
     actions = read_actions(path)
-    with opened(store_path) as (store, _):
+    with opened(store_path, create=True) as (store, _):
         return _show_ingested(
             f"Corporate actions from {path}",
             ingest_table(store, "corporate_actions", actions, ["symbol", "session", "kind"]),
@@ -86,7 +86,7 @@ def ingest_benchmark(path: Path, store_path: Path | None, as_json: bool) -> int:
     from service.providers.files import read_benchmark
 
     weights = read_benchmark(path)
-    with opened(store_path) as (store, _):
+    with opened(store_path, create=True) as (store, _):
         return _show_ingested(
             f"Benchmark weights from {path}",
             ingest_table(store, "benchmark_weights", weights, ["benchmark", "as_of", "sector"]),

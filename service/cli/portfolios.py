@@ -44,7 +44,7 @@ def portfolio_import(path: Path, store_path: Path | None, as_json: bool, **form:
         layout=form["layout"],
         as_of=form["as_of"] and form["as_of"].date(),
     )
-    with opened(store_path) as (store, settings):
+    with opened(store_path, create=True) as (store, settings):
         live = LiveBook(store)
         live.refresh()
         made = create_portfolio(store.ledger, settings, live.market, owner=form["owner"], form=entered)

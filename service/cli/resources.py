@@ -10,16 +10,23 @@ from storage.store import Store, open_store
 
 
 @contextmanager
-def opened(path: Path | None) -> Iterator[tuple[Store, Settings]]:
+def opened(path: Path | None, *, create: bool = False) -> Iterator[tuple[Store, Settings]]:
     """Open the store at a path, that of the settings when not given, and close it afterwards.
+
+    Parameters
+    ----------
+    create : bool
+        Whether to make a store where there is none.
 
     Raises
     ------
     UsageError
-        No store can be made there.
+        There is no store, or none can be made there.
     """
     settings = load_settings()
     folder = path or Path(settings.store)
+    if not create and not (folder / "lake").is_dir():
+        raise UsageError(f"{folder} is no store; `ridgeline ingest` makes one, --store names another")
     try:
         store = open_store(folder, ledger_url=settings.ledger)
     except OSError as error:

@@ -20,7 +20,7 @@ def serve(host: str | None, port: int | None, store_path: Path | None, as_json: 
     from service.serve import bind
     from service.serve import serve as run
 
-    with opened(store_path) as (store, found):
+    with opened(store_path, create=True) as (store, found):
         where = {"host": host or found.host, "port": found.port if port is None else port}
         settings = msgspec.structs.replace(found, **where)
         bound = bind(settings)
@@ -58,7 +58,7 @@ def keys_create(
     from service.cli.output import print_json
     from service.cli.resources import opened
 
-    with opened(store_path) as (store, _):
+    with opened(store_path, create=True) as (store, _):
         key, secret = store.ledger.api_keys.create(owner, name, scopes)
     if as_json:
         print_json({"key_id": key.key_id, "owner": owner, "name": name, "scopes": scopes, "key": secret})

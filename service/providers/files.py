@@ -172,10 +172,14 @@ def _typed(file: Path, given: pl.DataFrame, name: str, dtype: type[pl.DataType])
         cast = values.str.to_date("%Y-%m-%d", strict=False)
     elif (
         values.dtype == pl.Null
-        or (dtype == pl.Date and values.dtype.is_temporal())
+        or (dtype == pl.Date and isinstance(values.dtype, pl.Date | pl.Datetime))
         or (dtype == pl.Float64 and (is_text or values.dtype.is_numeric()))
         or (dtype == pl.String and (is_text or values.dtype in (pl.Categorical, pl.Enum)))
     ):
+        if isinstance(values.dtype, pl.Datetime):
+            values = values.dt.replace_time_zone(
+                None
+            )  # the day where the time was told, not where UTC has it
         cast = values.cast(dtype, strict=False)
     else:
         raise InputError(

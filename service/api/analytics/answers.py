@@ -4,8 +4,8 @@ import math
 
 import numpy as np
 
+from engine.analysis import volatility_reasons
 from engine.concentration import CASH, UNCLASSIFIED
-from engine.quality import reason_text
 from engine.risk import FACTORS
 from service.api.analytics.records import (
     ConcentrationAnswer,
@@ -34,6 +34,7 @@ from service.api.analytics.records import (
     VolatilityData,
 )
 from service.api.analytics.served import plain, position_id, served
+from service.book_loader import BENCHMARK
 from service.composed import Composed
 
 DIVERSIFIED, CONCENTRATED = 1500, 2500
@@ -81,8 +82,10 @@ def factor_exposures(composed: Composed, quality: DataQuality) -> FactorExposure
         for name, *values in zip(exposures.names, *columns, strict=True)
     ]
     covered = exposures.coverage[np.isfinite(exposures.beta)]
+    least = float(covered.min()) if len(covered) else 0.0
     return FactorExposuresAnswer(
-        **served(composed, float(covered.min()) if len(covered) else 0.0) | {"available": len(covered) > 0},
+        **served(composed, least, reasons=("partial_coverage",) if least < 1 else ())
+        | {"available": len(covered) > 0},
         calculation_date=composed.market.session,
         data_quality=quality,
         factors=factors,
@@ -185,7 +188,7 @@ def stress_test(composed: Composed, quality: DataQuality, *, scenarios: frozense
     ]
     found.sort(key=lambda each: (each.category, each.name))
     return StressTest(
-        **served(composed, result.coverage),
+        **served(composed, result.coverage, reasons=("proxied",) if composed.risk.proxied > 0 else ()),
         data=StressData(found, plain(nav), composed.market.session),
         data_quality=quality,
         metadata={"scenarios_requested": sorted(scenarios)} if scenarios is not None else {},
@@ -195,9 +198,8 @@ def stress_test(composed: Composed, quality: DataQuality, *, scenarios: frozense
 def volatility(composed: Composed) -> Volatility:
     """Volatility of today's weights."""
     found = composed.volatility
-    text = reason_text(found.forecast.reasons)[0]
     return Volatility(
-        **served(composed, reasons=tuple(text.split(",")) if text else ())
+        **served(composed, reasons=volatility_reasons(found))
         | {"available": math.isfinite(found.realized_21d)},
         calculation_date=composed.market.session,
         data=VolatilityData(
@@ -237,7 +239,7 @@ def sector_exposure(composed: Composed, quality: DataQuality) -> SectorExposure:
             unclassified_count=sectors.n_positions.get(UNCLASSIFIED, 0),
         ),
         data_quality=quality,
-        metadata={"benchmark": "SP500", "cash_bucket": CASH},
+        metadata={"benchmark": BENCHMARK, "cash_bucket": CASH},
     )
 
 
@@ -267,7 +269,8 @@ def risk(composed: Composed, quality: DataQuality) -> RiskAttribution:
     found, book, rows = composed.risk, composed.market.book, composed.holdings.rows
     symbols = [book.symbols[row] for row in rows]
     return RiskAttribution(
-        **served(composed, found.coverage) | {"available": math.isfinite(found.volatility)},
+        **served(composed, found.coverage, reasons=("proxied",) if found.proxied > 0 else ())
+        | {"available": math.isfinite(found.volatility)},
         data=RiskData(
             volatility=plain(found.volatility),
             specific_volatility=plain(found.specific_volatility),
