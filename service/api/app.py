@@ -28,6 +28,9 @@ from service.api import (
 from service.api.analytics import aggregates, history_routes, what_if
 from service.api.analytics import routes as analytics
 from service.api.auth import Caller, Doorkeeper, caller_of, guard
+from service.api.data import portfolios as data_portfolios
+from service.api.data import positions as data_positions
+from service.api.data import prices as data_prices
 from service.api.problems import HANDLERS, documented
 from service.api.resources import Resources
 from service.api.timeouts import within
@@ -45,6 +48,9 @@ FAMILIES = (
     positions,
     position_changes,
     equity_changes,
+    data_portfolios,
+    data_positions,
+    data_prices,
 )
 log = logging.getLogger(__name__)
 

@@ -149,11 +149,26 @@ def _check(resources: Resources, portfolio: Portfolio, change: EquityChange) -> 
         raise _refused("EQUITY_002")
     if change.amount > MAX_EQUITY or change.amount != round(change.amount, 2):
         raise invalid((("body", "amount"), f"give at most {MAX_EQUITY:,} with at most 2 decimals"))
-    if change.change_type == "WITHDRAWAL" and portfolio.starting_equity is not None:
-        others = resources.ledger.equity_changes.of(portfolio.portfolio_id)
-        flows = _net([each for each in others if each.change_id != change.change_id])
-        if change.amount > portfolio.starting_equity + flows:
+    if change.change_type == "WITHDRAWAL":
+        equity = _equity_without(resources, portfolio, change.change_id)
+        if equity is not None and change.amount > equity:
             raise _refused("EQUITY_003")
+
+
+def _equity_without(resources: Resources, portfolio: Portfolio, change_id: str) -> Decimal | None:
+    """Return the account's equity as if a change had not been; None when it was never entered.
+
+    The newest snapshot's NAV contains the changes up to its session.
+    """
+    changes = resources.ledger.equity_changes.of(portfolio.portfolio_id)
+    others = [each for each in changes if each.change_id != change_id]
+    snapshot = resources.live.accounts.snapshots.get(portfolio.portfolio_id)
+    if snapshot is None:
+        return None if portfolio.starting_equity is None else portfolio.starting_equity + _net(others)
+    contained = [each for each in changes if each.change_date <= snapshot["session"]]
+    later = [each for each in others if each.change_date > snapshot["session"]]
+    own = [each for each in contained if each.change_id == change_id]
+    return Decimal(str(snapshot["nav"])) - _net(own) + _net(later)
 
 
 def _portfolio(resources: Resources, caller: Caller, portfolio_id: str) -> Portfolio:
