@@ -25,6 +25,7 @@ from engine.correlation import (
     pairwise_correlation,
 )
 from engine.factors import PROXIES
+from engine.option_lots import OPTION_RATE
 from engine.quality import reason_text
 from engine.stress import StressResult, stress
 from engine.typing import FloatArray, Int32Array, IntArray
@@ -99,9 +100,10 @@ def analyze(
     *,
     equity: float | None = None,
     benchmark: Mapping[str, float] | None = None,
+    option_rate: float = OPTION_RATE,
 ) -> PortfolioAnalysis:
     """Compose all analytics of the positions; ``equity`` is the account's net asset value when known."""
-    valuation = value_positions(book, positions, equity=equity)
+    valuation = value_positions(book, positions, equity=equity, option_rate=option_rate)
     holdings, nav = holdings_of(valuation), valuation.weight_base
     return PortfolioAnalysis(
         valuation=valuation,

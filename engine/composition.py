@@ -9,6 +9,7 @@ import numpy as np
 from numba import njit
 
 from engine.book import SymbolBook
+from engine.option_lots import OptionLots
 from engine.risk import TO_MODEL
 from engine.typing import FloatArray, IntArray
 from engine.valuation import Valuation
@@ -20,11 +21,15 @@ MIN_SESSION_COVERAGE = 0.95
 
 @dataclass(frozen=True, slots=True)
 class Holdings:
-    """Economic value by symbol: ``rows`` ``(n,)`` of the book, ascending, and ``values`` ``(n,)``."""
+    """Economic value by symbol: ``rows`` ``(n,)`` of the book, ascending, and ``values`` ``(n,)``.
+
+    The deltas of ``options``, None without any, are in the values of their underlyings.
+    """
 
     rows: IntArray
     values: FloatArray
     unvalued: float  # cost basis of public lots without a value, absolute
+    options: OptionLots | None = None
 
 
 def holdings_of(valuation: Valuation) -> Holdings:
@@ -34,7 +39,7 @@ def holdings_of(valuation: Valuation) -> Holdings:
     values: FloatArray = np.zeros(len(rows))
     np.add.at(values, inverse, valuation.economic_value[held])
     lost = np.isnan(valuation.market_value)
-    return Holdings(rows, values, float(np.abs(valuation.cost_basis[lost]).sum()))
+    return Holdings(rows, values, float(np.abs(valuation.cost_basis[lost]).sum()), valuation.options)
 
 
 @dataclass(frozen=True, slots=True)

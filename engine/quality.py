@@ -37,6 +37,8 @@ REASONS = (
     "exit_price_missing",  # sold at a price that nobody entered: the close of the day stands in
     "price_return",  # the source has no dividends: P&L leaves them out
     "stale_snapshot",  # NAV and P&L are of an earlier session than the book
+    "model_vol",  # the underlying's forecast stands in for a volatility implied by a quote
+    "model_price",  # an option without a quote, valued by the model
 )
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from engine.book import SymbolBook
 from engine.composition import Holdings
 from engine.factors import PROXIES
+from engine.option_lots import OptionLots
 from engine.risk import TO_MODEL
 from engine.typing import FloatArray
 
@@ -161,7 +162,8 @@ class StressResult:
     by_factor : FloatArray
         ``(n_scenarios, 8)`` correlated P&L by model factor; adds up to ``correlated``.
     by_symbol : FloatArray
-        ``(n_scenarios, n)`` correlated P&L by holding; NaN for a symbol without loadings.
+        ``(n_scenarios, n)`` correlated P&L by holding, with the options on it; NaN for a symbol without
+        loadings.
     proxies : FloatArray
         ``(n_scenarios, 8)`` correlated proxy returns.
     coverage : float
@@ -179,27 +181,51 @@ class StressResult:
 
 
 def stress(book: SymbolBook, holdings: Holdings, scenarios: Sequence[Scenario] = SCENARIOS) -> StressResult:
-    """Run the scenarios on the holdings: position P&L = E·Σ b f. No loss is capped at the book's equity."""
+    """Run the scenarios on the holdings: position P&L = E·Σ b f. No loss is capped at the book's equity.
+
+    Options are revalued in full where their underlyings move by Σ b f; the factors share an option's P&L as
+    they share that move.
+    """
     given = [shocked_proxies(scenario.shocks) for scenario in scenarios]
     shape = (len(given), len(SHOCKS))
-    direct = np.array([direct_proxies(each) for each in given]).reshape(shape)
+    direct = np.array([direct_proxies(each) for each in given]).reshape(shape) @ TO_MODEL.T
     proxies = np.array([correlated_proxies(each, book.proxy_covariance) for each in given]).reshape(shape)
+    factors = proxies @ TO_MODEL.T
     loadings = book.loadings[holdings.rows]
     known = np.asarray(np.isfinite(loadings).all(axis=1))
     exposures = np.where(known[:, None], loadings, 0.0) * holdings.values[:, None]
     dollar = exposures.sum(axis=0)
-    factors = proxies @ TO_MODEL.T
-    by_factor = factors * dollar
+    direct_pnl, by_factor, by_symbol = direct @ dollar, factors * dollar, factors @ exposures.T
+    if holdings.options is not None:
+        direct_pnl += _beyond_delta(book, holdings.options, direct)[0].sum(axis=1)
+        pnl, shares = _beyond_delta(book, holdings.options, factors)
+        by_factor += shares
+        np.add.at(by_symbol.T, np.searchsorted(holdings.rows, holdings.options.rows), pnl.T)
     total = float(np.abs(holdings.values).sum()) + holdings.unvalued
     if total > 0 and not known.any():  # an impact of 0 would be a statement about a book that nobody knows
         direct, by_factor = np.full(shape, np.nan), np.full(shape, np.nan)
     return StressResult(
         scenarios=tuple(scenarios),
         severities=tuple(severity(each) for each in given),
-        direct=direct @ TO_MODEL.T @ dollar,
+        direct=direct_pnl,
         correlated=by_factor.sum(axis=1),
         by_factor=by_factor,
-        by_symbol=np.where(known, factors @ exposures.T, np.nan),
+        by_symbol=np.where(known, by_symbol, np.nan),
         proxies=proxies,
         coverage=float(np.abs(holdings.values[known]).sum()) / total if total > 0 else np.nan,
     )
+
+
+def _beyond_delta(
+    book: SymbolBook, options: OptionLots, factors: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """P&L of options that their deltas leave out, by lot ``(n_scenarios, n)`` and by factor ``(…, 8)``.
+
+    0 for an option whose underlying has no loadings.
+    """
+    loadings = book.loadings[options.rows]
+    known = np.asarray(np.isfinite(loadings).all(axis=1))
+    loadings = np.where(known[:, None], loadings, 0.0)
+    moves = factors @ loadings.T
+    missed = options.slopes(moves) - options.delta_value
+    return missed * moves, missed @ loadings * factors

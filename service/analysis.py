@@ -12,6 +12,8 @@ from engine.quality import reason_text
 from engine.risk import FACTORS
 from engine.valuation import Positions
 
+GREEKS = ("delta", "gamma", "theta", "vega")
+
 
 def describe(
     book: SymbolBook, positions: Positions, analysis: PortfolioAnalysis, benchmark: dict[str, float]
@@ -101,7 +103,23 @@ def _overview(positions: Positions, analysis: PortfolioAnalysis) -> dict[str, An
             "short_count": int((held & (market_value < 0)).sum()),
             "option_count": int(positions.of_kind("option").sum()),
         },
+        "greeks": _total_greeks(analysis),
     }
+
+
+def _greeks(analysis: PortfolioAnalysis) -> dict[int, dict[str, float]]:
+    """Greeks of each priced option lot as held, contracts and multiplier included, by its place."""
+    options = analysis.valuation.options
+    if options is None:
+        return {}
+    columns = [getattr(options.values, name) * options.shares for name in GREEKS]
+    rows = zip(options.lots.tolist(), *columns, strict=True)
+    return {lot: dict(zip(GREEKS, values, strict=True)) for lot, *values in rows}
+
+
+def _total_greeks(analysis: PortfolioAnalysis) -> dict[str, float | None]:
+    lots = _greeks(analysis).values()
+    return {name: sum(lot[name] for lot in lots) if lots else None for name in GREEKS}
 
 
 def _positions(positions: Positions, analysis: PortfolioAnalysis) -> list[dict[str, Any]]:
@@ -119,7 +137,10 @@ def _positions(positions: Positions, analysis: PortfolioAnalysis) -> list[dict[s
     )
     names = ("symbol", "kind", "quantity", "price", "market_value", "unrealized_pnl", "weight", "reasons")
     lots = [dict(zip(names, row, strict=True)) for row in rows]
-    for lot in lots:
+    greeks = _greeks(analysis)
+    for place, lot in enumerate(lots):
+        if lot["kind"] == "option":
+            lot["greeks"] = greeks.get(place)
         missing = math.isnan(lot["market_value"])
         lot["quality"] = "unavailable" if missing else "degraded" if lot["reasons"] else "ok"
         lot["reasons"] = lot["reasons"].split(",") if lot["reasons"] else []

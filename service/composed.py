@@ -8,8 +8,6 @@ from itertools import chain
 from threading import Lock
 from typing import Any, TypeAlias, TypeVar
 
-import numpy as np
-
 from engine.analysis import Correlations, PortfolioVolatility, correlations, portfolio_volatility
 from engine.composition import (
     FactorExposures,
@@ -21,7 +19,7 @@ from engine.composition import (
 )
 from engine.concentration import Concentration, SectorWeights, concentration, sector_weights
 from engine.stress import StressResult, stress
-from engine.valuation import Positions, Valuation, value_positions
+from engine.valuation import Positions, Valuation, joined, value_positions
 from service.live_book import Accounts, Market
 from service.lots import positions_of
 from storage.ledger import Ledger
@@ -56,7 +54,10 @@ class Composed:
     @cached_property
     def valuation(self) -> Valuation:
         """Lots at the book's closes."""
-        return value_positions(self.market.book, self.positions, equity=self.equity)
+        market = self.market
+        return value_positions(
+            market.book, self.positions, equity=self.equity, option_rate=market.option_rate
+        )
 
     @cached_property
     def holdings(self) -> Holdings:
@@ -109,14 +110,7 @@ def combined(composed: Sequence[Composed]) -> Composed:
 
     Every number of it is computed anew, for volatility and the like are not means of the parts'.
     """
-    each = [one.positions for one in composed]
-    positions = Positions(
-        symbols=tuple(chain.from_iterable(part.symbols for part in each)),
-        quantity=np.concatenate([part.quantity for part in each]),
-        entry_price=np.concatenate([part.entry_price for part in each]),
-        kinds=tuple(chain.from_iterable(part.kinds for part in each)),
-        manual_price=np.concatenate([part.manual_price for part in each]),
-    )
+    positions = joined([one.positions for one in composed])
     nav = sum(one.valuation.nav for one in composed)
     held = tuple(chain.from_iterable(one.held for one in composed))
     return Composed(composed[0].market, positions, nav, held=held)

@@ -28,11 +28,14 @@ class Market:
         Sector weights of the benchmark as of the book's session.
     profiles : dict of str to dict
         Newest profile of each symbol as of the book's session.
+    option_rate : float
+        Continuous rate a year that options are priced with.
     """
 
     book: SymbolBook
     benchmark: dict[str, float]
     profiles: dict[str, dict[str, Any]]
+    option_rate: float
 
     @property
     def session(self) -> date:
@@ -64,8 +67,8 @@ class LiveBook:
         What the last load failed with.
     """
 
-    def __init__(self, store: Store) -> None:
-        self._store, self._lock = store, Lock()
+    def __init__(self, store: Store, option_rate: float) -> None:
+        self._store, self._lock, self._option_rate = store, Lock(), option_rate
         self.state: State = "initializing"
         self.market: Market | None = None
         self.accounts = Accounts(0, {})
@@ -101,13 +104,15 @@ class LiveBook:
             self.accounts = Accounts(release.number, {row["portfolio_id"]: row for row in newest})
 
     def _loaded(self, release: Release) -> Market | None:
-        return market_at(self._store, release) if len(computed_sessions(self._store, release)) else None
+        if not len(computed_sessions(self._store, release)):
+            return None
+        return market_at(self._store, release, option_rate=self._option_rate)
 
 
-def market_at(store: Store, release: Release, asof: date | None = None) -> Market:
+def market_at(store: Store, release: Release, asof: date | None = None, *, option_rate: float) -> Market:
     """Load the market as of the newest computed session, on or before a date when one is given."""
     book = load_book(store, release=release, asof=asof)
     on: date = book.as_of.item()  # type: ignore[assignment]
     known = newest_profiles(store.read("profiles", release=release), on)
     profiles = {row["symbol"]: row for row in known.iter_rows(named=True)}
-    return Market(book, benchmark_weights(store, release, on), profiles)
+    return Market(book, benchmark_weights(store, release, on), profiles, option_rate)

@@ -6,7 +6,8 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from engine.valuation import OPTION_MULTIPLIER, Kind, Positions
+from engine.option_lots import OPTION_MULTIPLIER, OptionTerms
+from engine.valuation import Kind, Positions
 from storage.positions import Lot
 
 PositionType: TypeAlias = Literal["LONG", "SHORT", "LC", "LP", "SC", "SP"]
@@ -55,10 +56,24 @@ def positions_of(lots: Sequence[Lot], marks: Mapping[int, float] | None = None) 
     manual = np.full(len(lots), np.nan)
     for place, price in (marks or {}).items():
         manual[place] = price
+    kinds = tuple(kind_of(lot) for lot in lots)
     return Positions(
         symbols=tuple(lot.symbol for lot in lots),
         quantity=np.array([float(lot.quantity) for lot in lots], dtype=np.float64),
         entry_price=np.array([float(lot.entry_price) for lot in lots], dtype=np.float64),
-        kinds=tuple(kind_of(lot) for lot in lots),
+        kinds=kinds,
         manual_price=manual,
+        options=_terms_of(lots, kinds) if "option" in kinds else None,
+    )
+
+
+def _terms_of(lots: Sequence[Lot], kinds: Sequence[Kind]) -> OptionTerms:
+    """Return the terms of the options among the lots; one whose type nobody entered has none."""
+    known = [kind == "option" and lot.option_type is not None for lot, kind in zip(lots, kinds, strict=True)]
+    options = [lot if here else None for lot, here in zip(lots, known, strict=True)]
+    return OptionTerms(
+        underlying=tuple(lot.underlying_symbol or "" if lot else "" for lot in options),
+        strike=np.array([lot.strike_price if lot else None for lot in options], dtype=np.float64),
+        expiration=np.array([lot.expiration_date if lot else None for lot in options], dtype="datetime64[D]"),
+        is_call=np.array([bool(lot and lot.option_type == "CALL") for lot in options]),
     )

@@ -59,20 +59,28 @@ def analyze_file(
     book = load_book(store, asof=asof, release=pinned)
     on: date = book.as_of.item()  # type: ignore[assignment]
     benchmark = benchmark_weights(store, pinned, on)
-    return describe(book, positions, analyze(book, positions, equity=equity, benchmark=benchmark), benchmark)
+    rate = settings.option_rate
+    analysis = analyze(book, positions, equity=equity, benchmark=benchmark, option_rate=rate)
+    return describe(book, positions, analysis, benchmark)
 
 
-def analyze_stored(store: Store, owner: str, portfolio_id: str) -> dict[str, Any]:
+def analyze_stored(store: Store, settings: Settings, owner: str, portfolio_id: str) -> dict[str, Any]:
     """Describe everything that the newest release says about a stored portfolio."""
-    composed = _stored(store, _live(store), owner, portfolio_id)
+    composed = _stored(store, _live(store, settings), owner, portfolio_id)
     return _described(composed)
 
 
 def analyze_trades(
-    store: Store, owner: str, portfolio_id: str | None, trades: Sequence[str], *, equity: float | None
+    store: Store,
+    settings: Settings,
+    owner: str,
+    portfolio_id: str | None,
+    trades: Sequence[str],
+    *,
+    equity: float | None,
 ) -> dict[str, Any]:
     """Describe what trades ``SYMBOL=QUANTITY`` would make of a portfolio, or of nothing."""
-    live = _live(store)
+    live = _live(store, settings)
     before = None if portfolio_id is None else _stored(store, live, owner, portfolio_id)
     return _described(traded(_market(live), before, [_trade(text) for text in trades], equity))
 
@@ -85,8 +93,8 @@ def _trade(text: str) -> Trade:
         raise UsageError(f"{text!r} is no trade; write SYMBOL=QUANTITY, SPY=-100 say") from error
 
 
-def _live(store: Store) -> LiveBook:
-    live = LiveBook(store)
+def _live(store: Store, settings: Settings) -> LiveBook:
+    live = LiveBook(store, settings.option_rate)
     live.refresh()
     return live
 
@@ -104,5 +112,11 @@ def _stored(store: Store, live: LiveBook, owner: str, portfolio_id: str) -> Comp
 
 def _described(composed: Composed) -> dict[str, Any]:
     market, positions = composed.market, composed.positions
-    analysis = analyze(market.book, positions, equity=composed.equity, benchmark=market.benchmark)
+    analysis = analyze(
+        market.book,
+        positions,
+        equity=composed.equity,
+        benchmark=market.benchmark,
+        option_rate=market.option_rate,
+    )
     return describe(market.book, positions, analysis, market.benchmark)

@@ -32,6 +32,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Share of the active symbols that must have a price before a session is computed.
     half_life : int
         Sessions after which a weight of the factor covariance has halved.
+    option_rate : float
+        Continuous rate a year that options are priced with.
     session_close : str
         New York time from which a session counts as closed, ``HH:MM``; half an hour allows for late prints.
     ny_time : str or None
@@ -53,6 +55,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     backfill_sessions: Annotated[int, Meta(ge=1)] = 30
     coverage_threshold: Annotated[float, Meta(ge=0, le=1)] = 0.8
     half_life: Annotated[int, Meta(ge=1)] = 42
+    option_rate: Annotated[float, Meta(ge=-1, le=1)] = 0.04
     session_close: Annotated[str, Meta(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")] = "16:30"
     ny_time: str | None = None
     host: str = "127.0.0.1"

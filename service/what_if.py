@@ -6,7 +6,7 @@ import msgspec
 import numpy as np
 from msgspec import Meta
 
-from engine.valuation import Kind, Positions
+from engine.valuation import Kind, Positions, joined
 from service.composed import Composed
 from service.errors import UsageError
 from service.live_book import Market
@@ -47,7 +47,6 @@ def traded(market: Market, before: Composed | None, trades: list[Trade], equity:
 
 def _positions(market: Market, before: Composed | None, trades: list[Trade]) -> Positions:
     """Return the positions held, and one more for each trade; what adds up to nothing is left out."""
-    held = before.positions if before else Positions((), np.empty(0), np.empty(0), (), np.empty(0))
     book = market.book
     symbols = tuple(trade.symbol.upper() for trade in trades)
     rows = [book.index.get(symbol, -1) for symbol in symbols]
@@ -58,15 +57,10 @@ def _positions(market: Market, before: Composed | None, trades: list[Trade]) -> 
     given = zip(trades, closes, strict=True)
     prices = [trade.entry_price if trade.entry_price is not None else close for trade, close in given]
     kinds: tuple[Kind, ...] = tuple(trade.kind for trade in trades)
-    return _netted(
-        Positions(
-            symbols=(*held.symbols, *symbols),
-            quantity=np.concatenate([held.quantity, [trade.quantity for trade in trades]]),
-            entry_price=np.concatenate([held.entry_price, prices]),
-            kinds=(*held.kinds, *kinds),
-            manual_price=np.concatenate([held.manual_price, np.full(len(trades), np.nan)]),
-        )
-    )
+    quantity = np.array([trade.quantity for trade in trades], dtype=np.float64)
+    entry_price, unmarked = np.array(prices, dtype=np.float64), np.full(len(trades), np.nan)
+    added = Positions(symbols, quantity, entry_price, kinds, unmarked)
+    return _netted(joined([before.positions, added]) if before else added)
 
 
 def _netted(positions: Positions) -> Positions:
@@ -79,10 +73,4 @@ def _netted(positions: Positions) -> Positions:
         for place, key in enumerate(zip(positions.symbols, positions.kinds, strict=True))
         if abs(net[key]) > 1e-9
     ]
-    return Positions(
-        symbols=tuple(positions.symbols[place] for place in kept),
-        quantity=positions.quantity[kept],
-        entry_price=positions.entry_price[kept],
-        kinds=tuple(positions.kinds[place] for place in kept),
-        manual_price=positions.manual_price[kept],
-    )
+    return positions.take(kept)

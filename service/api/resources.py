@@ -48,4 +48,4 @@ class Resources:
 
 def make_resources(store: Store, settings: Settings) -> Resources:
     """Return resources whose book is not loaded yet."""
-    return Resources(store, settings, LiveBook(store), Compositions(store.ledger))
+    return Resources(store, settings, LiveBook(store, settings.option_rate), Compositions(store.ledger))

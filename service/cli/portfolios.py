@@ -45,7 +45,7 @@ def portfolio_import(path: Path, store_path: Path | None, as_json: bool, **form:
         as_of=form["as_of"] and form["as_of"].date(),
     )
     with opened(store_path, create=True) as (store, settings):
-        live = LiveBook(store)
+        live = LiveBook(store, settings.option_rate)
         live.refresh()
         made = create_portfolio(store.ledger, settings, live.market, owner=form["owner"], form=entered)
     answer = {
@@ -103,8 +103,8 @@ def portfolio_show(portfolio_id: str, owner: str, store_path: Path | None, as_js
     from service.cli.views import print_analysis
     from service.portfolio_view import analyze_stored
 
-    with opened(store_path) as (store, _):
-        answer = analyze_stored(store, owner, portfolio_id)
+    with opened(store_path) as (store, settings):
+        answer = analyze_stored(store, settings, owner, portfolio_id)
     if as_json:
         print_json(answer)
     else:
@@ -160,8 +160,8 @@ def portfolio_whatif(
     from service.cli.views import print_analysis
     from service.portfolio_view import analyze_trades
 
-    with opened(store_path) as (store, _):
-        answer = analyze_trades(store, owner, portfolio_id, trades, equity=equity)
+    with opened(store_path) as (store, settings):
+        answer = analyze_trades(store, settings, owner, portfolio_id, trades, equity=equity)
     if as_json:
         print_json(answer)
     else:

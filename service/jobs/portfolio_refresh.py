@@ -6,6 +6,7 @@ All portfolios that lack a session are taken at once. What is there already is l
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import date
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -118,13 +119,14 @@ class _Refresh:
             return
         earliest = min([due[0].item(), *last.snapshots["session"]])
         market = read_market(self.store, release, held.lots, earliest, due[-1].item())
+        market_of_day = partial(market_at, self.store, release, option_rate=self.settings.option_rate)
         self.progress.start_phase("snapshots", "P&L Calculation & Snapshots", len(due), "dates")
         frames: dict[str, list[pl.DataFrame]] = {}
         for number, session in enumerate(due, start=1):
             which = np.flatnonzero(lacking[:, np.searchsorted(computed, session)])
             portfolios_now = portfolios_of(held, last, session)
             taken = self._taken(held, last, portfolios_now, which, session, market)
-            for table, frame in _rows(taken, lambda day: market_at(self.store, release, day)).items():
+            for table, frame in _rows(taken, market_of_day).items():
                 frames.setdefault(table, []).append(frame)
             last = _after(last, frames["portfolio_snapshots"][-1], frames["position_values"][-1])
             self.outcome.sessions.append(str(session))

@@ -9,9 +9,9 @@ import polars as pl
 
 from engine.lot_prices import lot_prices
 from engine.lots import CASH, OPTION, PRIVATE, PUBLIC, LotPrices, Lots, Portfolios
+from engine.option_lots import OPTION_MULTIPLIER, OptionTerms
 from engine.prices_asof import Market, market_of
 from engine.typing import DateArray, FloatArray
-from engine.valuation import OPTION_MULTIPLIER
 from service import clock
 from service.lots import CASH_PREFIX
 from storage.ledger import Ledger
@@ -104,6 +104,21 @@ def lots_of(held: Holdings, last: Last) -> Lots:
         | frame["was_held"].fill_null(False).to_numpy(),
         reference_price=_numbers(frame["reference_price"]),
         reference_session=_days(frame["reference_session"]),
+    )
+
+
+def option_terms(held: Holdings) -> OptionTerms | None:
+    """Return the terms of the options among all lots, None when there are none."""
+    frame, is_option = held.lots, pl.col("kind") == OPTION
+    if not frame.select(is_option.any()).item():
+        return None
+    known = is_option & pl.col("option_type").is_not_null()
+    underlying = frame.select(pl.when(known).then("underlying_symbol").fill_null(""))
+    return OptionTerms(
+        underlying=tuple(underlying.to_series()),
+        strike=_numbers(frame["strike_price"]),
+        expiration=_days(frame["expiration_date"]),
+        is_call=(frame["option_type"] == "CALL").fill_null(False).to_numpy(),
     )
 
 

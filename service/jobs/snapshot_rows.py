@@ -11,7 +11,7 @@ from engine.quality import quality_text, reason_text
 from engine.snapshot import Snapshots
 from engine.valuation import Kind, Positions
 from service.composed import Composed
-from service.jobs.snapshot_inputs import Holdings, Last
+from service.jobs.snapshot_inputs import Holdings, Last, option_terms
 from service.live_book import Market
 
 KINDS: tuple[Kind, ...] = ("public", "cash", "private", "option")  # in the order of engine.lots
@@ -98,7 +98,7 @@ def position_rows(taken: Taken) -> pl.DataFrame:
 def compose(taken: Taken, market: Market) -> list[Composed]:
     """Compose the portfolios of the session on its book, with the NAV of their snapshots."""
     values, lots = taken.snapshots.lots, taken.lots
-    symbols = taken.held.lots["symbol"]
+    symbols, terms = taken.held.lots["symbol"], option_terms(taken.held)
     order = np.argsort(lots.portfolio, kind="stable")
     is_open = order[values.is_open[order]]
     bounds = np.searchsorted(lots.portfolio[is_open], np.arange(len(taken.held.portfolios) + 1))
@@ -111,6 +111,7 @@ def compose(taken: Taken, market: Market) -> list[Composed]:
             entry_price=lots.entry_price[rows],
             kinds=tuple(KINDS[kind] for kind in lots.kind[rows]),
             manual_price=values.price[rows],
+            options=None if terms is None else terms.take(rows),
         )
         nav = float(taken.snapshots.nav[place])
         made.append(Composed(market, positions, nav, taken.held.portfolios[place]))
