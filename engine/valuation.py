@@ -211,15 +211,21 @@ def _prices(
     reasons = np.zeros(len(rows), dtype=np.uint32)
     for name, where in conditions.items():
         reasons |= np.where(where, np.uint32(reason_bit(name)), np.uint32(0))
-    return price, reasons, _price_options(book, positions, price, reasons, option_rate)
+    lots = np.flatnonzero(option)
+    return price, reasons, _price_options(book, positions, lots, price, reasons, rate=option_rate)
 
 
 def _price_options(
-    book: SymbolBook, positions: Positions, price: FloatArray, reasons: MaskArray, rate: float
+    book: SymbolBook,
+    positions: Positions,
+    lots: IntArray,
+    price: FloatArray,
+    reasons: MaskArray,
+    *,
+    rate: float,
 ) -> OptionLots | None:
     """Put the options' prices, NaN for none, in place of their underlyings' closes, and note the reasons."""
-    lots, terms, options = np.flatnonzero(positions.of_kind("option")), positions.options, None
-    spot = price[lots]
+    terms, spot, options = positions.options, price[lots], None
     price[lots] = np.nan
     if terms is not None and len(lots):
         quantity = positions.quantity[lots]
