@@ -9,12 +9,14 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
+from engine.quality import reason_bit
 from engine.typing import DateArray, FloatArray
 
 ANNUAL_SESSIONS = 252
 MIN_RETURNS = 2
 MIN_REGRESSION_RETURNS = 30
 NOTHING = (np.nan,) * 13
+ROUNDING = 1e-14  # of the largest return: below it a deviation is what subtraction leaves
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,10 @@ class Relative:
     """A series against a benchmark over the sessions of both, at least 30; NaN below.
 
     ``alpha`` is Jensen's, compounded over a year; ``tracking_error`` annualized; ``information_ratio`` mean
-    active return over its deviation, annualized.
+    active return over its deviation, annualized, NaN where the series keeps a fixed distance from the
+    benchmark (empyrical divides by the rounding that is left). ``reasons`` is a mask of ``engine.quality``:
+    ``insufficient_history``; ``constant_factor`` for a benchmark that never moves; ``constant_series`` with
+    an ``r_squared`` of NaN.
     """
 
     beta: float
@@ -45,11 +50,14 @@ class Relative:
     tracking_error: float
     information_ratio: float
     n_obs: int
+    reasons: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Performance:
     """Statistics of one series; NaN below two returns, and where a divisor is 0.
+
+    A loss of more than everything leaves nothing to compound: growth, drawdown and Calmar are NaN then.
 
     Attributes
     ----------
@@ -68,6 +76,10 @@ class Performance:
         Population moments; a normal distribution has a kurtosis of 0.
     hit_rate : float
         Share of returns above 0.
+    drawdown : Drawdown
+    reasons : int
+        Mask of ``engine.quality``: ``insufficient_history``, ``constant_series``, or ``nav_not_positive``
+        after a loss of more than everything.
     """
 
     n_obs: int
@@ -85,6 +97,7 @@ class Performance:
     kurtosis: float
     hit_rate: float
     drawdown: Drawdown
+    reasons: int = 0
 
 
 def performance(returns: FloatArray, sessions: DateArray, *, risk_free: float = 0.0) -> Performance:
@@ -92,14 +105,16 @@ def performance(returns: FloatArray, sessions: DateArray, *, risk_free: float = 
     there = np.isfinite(returns)
     used, days = returns[there], sessions[there]
     n_obs = len(used)
+    unknown = Drawdown(np.nan, None, None, None)
     if n_obs < MIN_RETURNS:
-        return Performance(n_obs, *NOTHING, Drawdown(np.nan, None, None, None))
-    growth = float(np.prod(1.0 + used))
-    annual = growth ** (ANNUAL_SESSIONS / n_obs) - 1.0 if growth > 0 else -1.0
+        return Performance(n_obs, *NOTHING, unknown, reason_bit("insufficient_history"))
+    solvent = bool((used >= -1.0).all())
+    growth = float(np.prod(1.0 + used)) if solvent else np.nan
+    annual = growth ** (ANNUAL_SESSIONS / n_obs) - 1.0
     excess = used - risk_free / ANNUAL_SESSIONS
     root = np.sqrt(ANNUAL_SESSIONS)
     downside = float(np.sqrt(np.mean(np.minimum(excess, 0.0) ** 2)))
-    drawdown = deepest_drawdown(used, days)
+    drawdown = deepest_drawdown(used, days) if solvent else unknown
     low, lowest = (float(np.percentile(used, share)) for share in (5, 1))
     moves = bool(np.ptp(used) > 0)
     return Performance(
@@ -118,6 +133,8 @@ def performance(returns: FloatArray, sessions: DateArray, *, risk_free: float = 
         kurtosis=float(stats.kurtosis(used)) if moves else np.nan,
         hit_rate=float((used > 0).mean()),
         drawdown=drawdown,
+        reasons=(0 if solvent else reason_bit("nav_not_positive"))
+        | (0 if moves else reason_bit("constant_series")),
     )
 
 
@@ -127,19 +144,23 @@ def relative(returns: FloatArray, benchmark: FloatArray, *, risk_free: float = 0
     y, x = returns[common], benchmark[common]
     n_obs = len(y)
     if n_obs < MIN_REGRESSION_RETURNS or not np.ptp(x) > 0:
-        return Relative(np.nan, np.nan, np.nan, np.nan, np.nan, n_obs)
+        reason = "insufficient_history" if n_obs < MIN_REGRESSION_RETURNS else "constant_factor"
+        return Relative(np.nan, np.nan, np.nan, np.nan, np.nan, n_obs, reason_bit(reason))
     dx, dy = x - x.mean(), y - y.mean()
     beta = float(dx @ dy / (dx @ dx))
     rate = risk_free / ANNUAL_SESSIONS
     alpha = float((y - rate).mean() - beta * (x - rate).mean())
     active, root = y - x, np.sqrt(ANNUAL_SESSIONS)
+    deviation, moves = float(active.std(ddof=1)), bool(np.ptp(y) > 0)
+    apart = deviation > ROUNDING * max(float(np.abs(x).max()), float(np.abs(y).max()))
     return Relative(
         beta=beta,
         alpha=(1.0 + alpha) ** ANNUAL_SESSIONS - 1.0,
-        r_squared=_over(float(dx @ dy) ** 2, float(dx @ dx) * float(dy @ dy)),
-        tracking_error=float(active.std(ddof=1) * root),
-        information_ratio=_over(active.mean() * root, active.std(ddof=1)),
+        r_squared=_over(float(dx @ dy) ** 2, float(dx @ dx) * float(dy @ dy) if moves else 0.0),
+        tracking_error=float(deviation * root),
+        information_ratio=_over(active.mean() * root, deviation if apart else 0.0),
         n_obs=n_obs,
+        reasons=0 if moves else reason_bit("constant_series"),
     )
 
 

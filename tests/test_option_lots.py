@@ -17,7 +17,7 @@ from engine.composition import holdings_of
 from engine.option_lots import OPTION_RATE, OptionTerms
 from engine.quality import reason_text
 from engine.stress import SCENARIOS, stress
-from engine.valuation import Positions, value_positions
+from engine.valuation import Positions, joined, value_positions
 from service.analysis import describe
 
 NAN, NAT = float("nan"), np.datetime64("NaT")
@@ -300,6 +300,16 @@ def test_terms_and_order_of_lots_change_nothing(book, positions):
     with_terms, without = analyze(book, stocks), analyze(book, replace(stocks, options=None))
     assert with_terms.valuation.options is None
     assert np.array_equal(with_terms.stress.correlated, without.stress.correlated)
+
+
+def test_positions_side_by_side(book, positions):
+    stocks = replace(positions.take([0, 1]), options=None)
+    whole = value_positions(book, joined([stocks, positions, stocks]))
+    alone, own = value_positions(book, positions), value_positions(book, stocks)
+    expected = np.concatenate([own.market_value, alone.market_value, own.market_value])
+    assert_agree(whole.market_value, expected, 1e-12)
+    assert (whole.options.lots == alone.options.lots + 2).all()
+    assert joined([stocks, stocks]).options is None
 
 
 def test_an_option_is_a_bucket_and_a_position_of_its_own(book):

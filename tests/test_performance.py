@@ -8,6 +8,7 @@ from scipy import stats
 from tolerance import assert_agree
 
 from engine.performance import deepest_drawdown, performance, relative
+from engine.quality import reason_bit
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -95,6 +96,38 @@ def test_the_tails_by_hand():
     found = performance(returns, days(100))
     assert np.isclose(found.conditional_var_95, np.mean(returns[returns <= np.percentile(returns, 5)]))
     assert found.hit_rate == 0.49
+
+
+@pytest.mark.parametrize("size", [1e-6, 1.0, 30.0])
+@pytest.mark.parametrize("distance", [0.0, 1e-3, -0.02])
+def test_a_fixed_distance_from_the_benchmark_has_no_information_ratio(size, distance):
+    market = size * series("usual")
+    found = relative(market + size * distance, market)
+    assert np.isnan(found.information_ratio)
+    assert_agree([found.beta, found.r_squared], [1, 1], 1e-10)
+    assert_agree(found.tracking_error / size, 0, 1e-12)
+
+
+def test_a_loss_of_more_than_everything_is_not_compounded():
+    returns = np.array([0.1, -1.5, -1.5, 0.1])
+    found = performance(returns, days(4))
+    assert np.isnan([found.cumulative_return, found.annual_return, found.calmar, found.drawdown.depth]).all()
+    assert found.reasons == reason_bit("nav_not_positive")
+    assert_agree(found.volatility, np.std(returns, ddof=1) * np.sqrt(252), 1e-12)
+    assert found.value_at_risk_95 == -1.5
+
+
+def test_reasons_of_what_is_missing():
+    usual = series("usual")
+    assert performance(usual, days(700)).reasons == relative(usual, usual).reasons == 0
+    assert performance(usual[:1], days(1)).reasons == reason_bit("insufficient_history")
+    assert performance(np.full(9, 0.01), days(9)).reasons == reason_bit("constant_series")
+    assert relative(usual[:29], usual[:29]).reasons == reason_bit("insufficient_history")
+    assert relative(usual, np.full(700, 0.0013)).reasons == reason_bit("constant_factor")
+    still = relative(np.full(700, 0.0013), usual)
+    assert still.reasons == reason_bit("constant_series")
+    assert np.isnan(still.r_squared)
+    assert_agree(still.beta, 0, 1e-12)
 
 
 def test_gaps_are_left_out():
