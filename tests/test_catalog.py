@@ -15,7 +15,7 @@ from polars.testing import assert_frame_equal
 from stores import by_key, days, metrics, prices, rows
 
 from storage.catalog import SQL_TYPES
-from storage.errors import Corrupt, InvalidQuery, NotFound
+from storage.errors import InvalidQuery
 from storage.schemas import TABLES
 from storage.store import open_store
 
@@ -120,17 +120,14 @@ def test_queries_cannot_write_and_errors_are_duckdbs(filled):
         filled.sql("FROM nope")
     with pytest.raises(InvalidQuery, match="syntax error"):
         filled.sql("SELEC 1")
-    with pytest.raises(InvalidQuery, match="read-only"):
+    with pytest.raises(InvalidQuery, match="only select"):
         filled.sql("CREATE TABLE mine AS SELECT 1")
     assert filled.sql("  ").is_empty()
 
 
-def test_a_missing_catalog_is_made_by_the_next_writer(filled):
+def test_a_missing_catalog_is_made_by_the_next_query(filled):
     filled.catalog_path.unlink()
-    with pytest.raises(NotFound, match="next job"):
-        filled.sql("FROM prices")
-    with filled.writing("symbol", owner="test"):
-        assert filled.sql("FROM prices").height == 20
+    assert filled.sql("FROM prices").height == 20
 
 
 def test_a_stale_catalog_is_made_anew_by_the_next_writer(filled):
@@ -142,10 +139,7 @@ def test_a_stale_catalog_is_made_anew_by_the_next_writer(filled):
     with filled.writing("symbol", owner="test"):
         assert filled.sql("FROM prices").height == 10
     filled.catalog_path.write_bytes(b"torn")
-    with pytest.raises(Corrupt, match="next job makes it anew"):
-        filled.sql("FROM prices")
-    with filled.writing("symbol", owner="test"):
-        assert filled.sql("FROM prices").height == 10
+    assert filled.sql("FROM prices").height == 10
 
 
 def test_a_moved_store_gets_a_new_catalog(filled, tmp_path):

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 
 from litestar import get
-from litestar.params import Parameter
+from litestar.params import Parameter, QueryParameter
 from msgspec.structs import asdict
 
 from service.api.analytics import answers
@@ -34,7 +34,7 @@ PATH = "/analytics/aggregate"
 TAGS = ["analytics of several portfolios"]
 Ids = Annotated[
     list[str] | None,
-    Parameter(query="portfolio_ids", max_items=200, description="All active portfolios when not given"),
+    QueryParameter(name="portfolio_ids", max_items=200, description="All active portfolios when not given"),
 ]
 A = TypeVar("A", bound=Aggregate)
 
