@@ -160,6 +160,8 @@ def _translated() -> Iterator[None]:
             raise
         raise translation from error
     except DatabaseError as error:
+        if type(error) is not DatabaseError:  # a fault of the statement, not of the file
+            raise
         raise Corrupt(f"the ledger does not open: {error.orig}; restore it from a backup") from error
     except StatementError as error:
         if isinstance(error.orig, StorageError):  # a value that its column's type refused

@@ -17,10 +17,11 @@ from service import clock
 from service.cli.app import run
 from service.providers.simulated import simulate
 from storage.releases import Release
-from storage.schemas import TABLES
+from storage.schemas import tables_of
 from storage.store import Store, open_store
 
 CYCLES = 11  # of three jobs each
+TABLES = {table.name: table for table in tables_of("symbol")}
 KILLS = 30
 DAYS = clock.sessions_until(date(2024, 6, 28), 130)
 EARLIEST, FIRST, LAST = DAYS[-CYCLES - 3].item(), DAYS[-CYCLES - 1].item(), DAYS[-1].item()

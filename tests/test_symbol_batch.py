@@ -183,7 +183,7 @@ def test_a_backfill_fulfills_no_mark(store: Store) -> None:
 
 
 def test_no_session_without_the_market(store: Store, other: Store) -> None:
-    with pytest.raises(FailedError, match=f"SPY has no price on {DAYS[-1] + timedelta(days=3)}"):
+    with pytest.raises(UsageError, match=f"SPY has no price on {DAYS[-1] + timedelta(days=3)}"):
         run(store, DAYS[-1] + timedelta(days=3))
     assert store.release().session is None
     last = store.ledger.runs.last(JOB)

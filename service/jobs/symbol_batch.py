@@ -78,7 +78,7 @@ def run_symbol_batch(
         priced = _priced_sessions(store, release)
         target = priced[-1] if session is None else np.datetime64(session)
         if target not in priced:
-            raise FailedError(
+            raise UsageError(
                 f"{MARKET} has no price on {target}, and without the market no session is computed; "
                 f"ingest it, or give one of the sessions up to {priced[-1]}"
             )
