@@ -41,7 +41,8 @@ def check_prices(
     excursion that is not back yet among them.
 
     A symbol without any adjusted close in the batch has one price column: it is taken as adjusted, and its
-    rows say ``adjusted_only``.
+    rows say ``adjusted_only``. But where the history has adjusted closes that differ from the closes, a close
+    that is taken for one would be a false return: such rows lack a price.
 
     Parameters
     ----------
@@ -79,7 +80,7 @@ def _rows(frame: pl.DataFrame, history: pl.DataFrame | None, sessions: DateArray
     spans: two rows are of one symbol and at most 5 sessions apart when their keys are at most 5 apart. It is
     null for a date that is no session.
     """
-    adjusted_only = _adjusted_only(frame)
+    adjusted_only = _adjusted_only(frame, history)
     adj_close = pl.when(adjusted_only).then("close").otherwise("adj_close").alias("adj_close")
     batch = frame.select(*ROW, adjusted_only.alias("_adjusted_only"), pl.lit(False).alias("_stored"))
     stored = (frame.clear() if history is None else history).select(*STORED, pl.lit(True).alias("_stored"))
@@ -89,12 +90,14 @@ def _rows(frame: pl.DataFrame, history: pl.DataFrame | None, sessions: DateArray
     return rows.with_columns(code.alias("_symbol"), key.alias("_key")).sort("_key", maintain_order=True)
 
 
-def _adjusted_only(frame: pl.DataFrame) -> pl.Expr:
-    """Whether a row's symbol has no adjusted close anywhere in the batch."""
+def _adjusted_only(frame: pl.DataFrame, history: pl.DataFrame | None) -> pl.Expr:
+    """Whether a row's symbol has no adjusted close, in the batch or of its own in the history."""
     if not frame["adj_close"].null_count():
         return pl.repeat(False, pl.len())
-    adjusted = frame.filter(pl.col("adj_close").is_not_null())["symbol"].unique()
-    return ~pl.col("symbol").is_in(adjusted.implode())
+    adjusted = frame.filter(pl.col("adj_close").is_not_null())["symbol"]
+    if history is not None:
+        adjusted = pl.concat([adjusted, history.filter(pl.col("adj_close") != pl.col("close"))["symbol"]])
+    return ~pl.col("symbol").is_in(adjusted.unique().implode())
 
 
 def _positions(days: pl.Series, sessions: DateArray) -> pl.Series:

@@ -191,6 +191,18 @@ def test_a_symbol_with_one_price_column_is_taken_as_adjusted() -> None:
     assert accepted.filter(pl.col("symbol") == "B")["adj_close"].to_list() == [10.0, 20.0, 20.0]
 
 
+def test_a_close_does_not_stand_in_where_the_history_is_adjusted() -> None:
+    nothing = pl.lit(None, pl.Float64)
+    stored = bars([100.0, 100.0]).with_columns(adj_close=pl.col("close") * 0.9)
+    later = bars([100.0], first=2).with_columns(adj_close=nothing)
+    other = bars([50.0], symbol="B", first=2).with_columns(adj_close=nothing)
+    accepted, quarantine = check_prices(pl.concat([later, other]), SESSIONS, history=stored)
+    assert accepted.select("symbol", "quality").rows() == [("B", "adjusted_only")]
+    assert quarantine.select("symbol", "field", "reason").rows() == [("A", "adj_close", "missing_price")]
+    equal = check_prices(later, SESSIONS, history=bars([100.0, 100.0]))[0]
+    assert equal["quality"].to_list() == ["adjusted_only"]
+
+
 def test_other_symbols_change_nothing() -> None:
     rng = np.random.default_rng(0)
     frames = []
