@@ -203,7 +203,7 @@ def stress(book: SymbolBook, holdings: Holdings, scenarios: Sequence[Scenario] =
         np.add.at(by_symbol.T, np.searchsorted(holdings.rows, holdings.options.rows), pnl.T)
     total = float(np.abs(holdings.values).sum()) + holdings.unvalued
     if total > 0 and not known.any():  # an impact of 0 would be a statement about a book that nobody knows
-        direct, by_factor = np.full(shape, np.nan), np.full(shape, np.nan)
+        direct_pnl, by_factor = np.full(len(given), np.nan), np.full(shape, np.nan)
     return StressResult(
         scenarios=tuple(scenarios),
         severities=tuple(severity(each) for each in given),

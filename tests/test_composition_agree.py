@@ -1,5 +1,7 @@
 """Portfolio exposures, series, risk and stress equal the slow answers, lot by lot and symbol by symbol."""
 
+from dataclasses import replace
+
 import naive_portfolio
 import naive_series
 import numpy as np
@@ -108,6 +110,19 @@ def test_stress_of_every_scenario(case):
         assert_agree(result.correlated[s], sum(pnl), 1e-9, what=scenario.id)
         assert_agree(result.direct[s], sum(direct), 1e-9, what=scenario.id)
         assert_agree(result.by_factor[s].sum(), sum(pnl), 1e-9, what=scenario.id)
+
+
+def test_stress_of_a_book_without_loadings_is_unknown_and_of_an_empty_one_nothing(case):
+    book, positions, equity, _ = case
+    book = replace(book, loadings=np.full_like(book.loadings, np.nan))
+    result = stress(book, holdings_of(value_positions(book, positions, equity=equity)))
+    for numbers in (result.direct, result.correlated, result.by_factor, result.by_symbol):
+        assert np.isnan(numbers).all()
+    assert result.coverage == 0
+    empty = Positions((), np.empty(0), np.empty(0), (), np.empty(0))
+    result = stress(book, holdings_of(value_positions(book, empty, equity=equity)))
+    assert not result.direct.any()
+    assert not result.correlated.any()
 
 
 def test_the_scenarios_are_the_known_ones():

@@ -133,6 +133,27 @@ def test_a_new_session_goes_on_from_the_stored_one(store):
     assert np.allclose(whole["nav"], 50_000 + np.cumsum(whole["pnl"]))
 
 
+def test_a_lot_that_is_closed_between_two_missing_sessions_earns_once(store):
+    exit_date = date(2024, 6, 20)
+    header = "Symbol,Quantity,Entry Price Per Share,Entry Date,Exit Date,Exit Price Per Share"
+    csv = f"{header}\nSPY,100,100,2024-01-05,{exit_date},98.5\nBERAQ,-50,60.00,2024-02-05,,\n"
+    whole = enter(store, csv=csv)
+    refresh(store)
+    stepwise = enter(store, "Stepwise", csv=csv)
+    for _ in range(10):
+        with TerminalProgress() as progress:
+            refresh_portfolios(store, Settings(backfill_sessions=1), progress)
+    rows = snapshots(store, whole)
+    assert np.array_equal(rows["nav"], snapshots(store, stepwise)["nav"])
+    spy, other, nav = closes(store, "SPY"), closes(store, "BERAQ"), 50_000.0
+    for before, day, found in zip(rows["session"], rows["session"][1:], rows["nav"][1:], strict=False):
+        nav -= 50 * (other[day] - other[before])
+        if before < exit_date:
+            nav += 100 * ((98.5 if day >= exit_date else spy[day]) - spy[before])
+        assert abs(found - nav) < 1e-6
+    assert rows["realized_pnl"].to_list().count(0.0) == len(rows) - 1
+
+
 def test_one_portfolio_alone(store):
     one, other = enter(store), enter(store, "Other")
     refresh(store, portfolio_ids=[one])

@@ -34,6 +34,7 @@ def test_calculate_takes_what_is_missing_once(computed):
         overview = f"/analytics/portfolio/{portfolio_id}/overview"
         before = client.get(overview)
         assert (before.json()["net_asset_value"], before.json()["pnl"]["total_pnl"]) == (50_000, None)
+        assert before.json()["reasons"] == ["stale_snapshot"]  # what was entered is eight days old
         started = client.post(f"/portfolios/{portfolio_id}/calculate")
         assert (started.status_code, started.json()["message"]) == (200, "7 snapshot(s) taken")
         run_id = started.json()["batch_run_id"]
@@ -45,6 +46,7 @@ def test_calculate_takes_what_is_missing_once(computed):
         assert abs(nav - 50_000 - pnl) < 1e-6
         assert pnl != 0
         assert after.json()["equity_balance"] == 50_000
+        assert after.json()["reasons"] == []
         again = client.post(f"/portfolio/{portfolio_id}/calculate").json()
         assert again["message"] == "Nothing was missing"
         assert client.get(f"/portfolios/{portfolio_id}/batch-status/none").json()["status"] == "idle"

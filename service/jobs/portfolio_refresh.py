@@ -35,7 +35,7 @@ from storage.writer import Writer
 
 JOB = "portfolio_refresh"
 SNAPSHOT = ("portfolio_id", "session", "nav", "cumulative_pnl", "cumulative_flow", "time_weighted_return")
-LOT = ("position_id", "reference_price", "reference_session")
+LOT = ("portfolio_id", "position_id", "reference_price", "reference_session")
 
 
 @dataclass(slots=True)
@@ -148,8 +148,7 @@ class _Refresh:
         snapshots = self.writer.read("portfolio_snapshots", columns=SNAPSHOT)
         mine = snapshots.filter(pl.col("portfolio_id").is_in(ids)).sort("session")
         newest = mine.unique("portfolio_id", keep="last")
-        columns = ("portfolio_id", "session", *LOT)
-        lots = self.writer.read("position_values", columns=columns)
+        lots = self.writer.read("position_values", columns=(*LOT, "session"))
         held_then = lots.join(newest, on=["portfolio_id", "session"], how="semi")
         return Last(newest, held_then.select(*LOT, pl.lit(True).alias("was_held")))
 
@@ -196,12 +195,10 @@ def _rows(taken: rows.Taken, market_of_day: Callable[[date], Market]) -> dict[st
 
 
 def _after(last: Last, snapshots: pl.DataFrame, lots: pl.DataFrame) -> Last:
-    """Return the state after a session: its portfolios' rows take the place of their older ones."""
-    gone = pl.col("portfolio_id").is_in(snapshots["portfolio_id"].implode())
-    kept = last.snapshots.filter(~gone)
+    """Return the state after a session: its portfolios' rows take the place of all their older ones."""
+    others = ~pl.col("portfolio_id").is_in(snapshots["portfolio_id"].implode())
     mine = lots.select(*LOT, pl.lit(True).alias("was_held"))
-    others = last.lots.filter(~pl.col("position_id").is_in(lots["position_id"].implode()))
     return Last(
-        pl.concat([kept, snapshots.select(SNAPSHOT)], how="vertical_relaxed"),
-        pl.concat([others, mine], how="vertical_relaxed"),
+        pl.concat([last.snapshots.filter(others), snapshots.select(SNAPSHOT)], how="vertical_relaxed"),
+        pl.concat([last.lots.filter(others), mine], how="vertical_relaxed"),
     )

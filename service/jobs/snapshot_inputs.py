@@ -27,7 +27,8 @@ class Last:
     """The newest snapshot of each portfolio, and of each lot in it.
 
     ``snapshots`` has one row a portfolio: ``portfolio_id, session, nav, cumulative_pnl, cumulative_flow,
-    time_weighted_return``; ``lots`` one a lot: ``position_id, reference_price, reference_session``.
+    time_weighted_return``; ``lots`` one a lot that was open then: ``portfolio_id, position_id,
+    reference_price, reference_session, was_held``.
     """
 
     snapshots: pl.DataFrame
@@ -87,7 +88,9 @@ def read_market(store: Store, release: Release, lots: pl.DataFrame, first: date,
 
 def lots_of(held: Holdings, last: Last) -> Lots:
     """Return all lots with what the last snapshot knew of them."""
-    frame = held.lots.join(last.lots, on="position_id", how="left", maintain_order="left")
+    frame = held.lots.join(
+        last.lots.drop("portfolio_id"), on="position_id", how="left", maintain_order="left"
+    )
     kind, place = frame["kind"].to_numpy(), frame["index"].to_numpy()
     entered = _days(frame["entered_session"])
     return Lots(

@@ -32,7 +32,7 @@ def served(
     found |= {*reasons, *(["partial_coverage"] if excluded else [])}
     if not valuation.nav > 0:
         found.add("nav_not_positive")
-    if composed.snapshot and composed.snapshot["session"] != composed.market.session:
+    if _valued_at(composed) != composed.market.session:
         found.add("stale_snapshot")
     return {
         "portfolio_id": composed.portfolio.portfolio_id if composed.portfolio else None,
@@ -44,6 +44,15 @@ def served(
         "reasons": sorted(found),
         "excluded": excluded,
     }
+
+
+def _valued_at(composed: Composed) -> date | None:
+    """Session that the net asset value is of: of the newest snapshot, before the first one of the start."""
+    if composed.snapshot:
+        session: date = composed.snapshot["session"]
+        return session
+    started = composed.portfolio and composed.equity is not None and composed.portfolio.starting_session
+    return started or composed.market.session
 
 
 def plain(value: float) -> float | None:
