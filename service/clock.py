@@ -1,7 +1,7 @@
 """The exchange calendar and the time of day in New York. The only place that asks what day it is."""
 
 from datetime import UTC, date, datetime, time, timedelta
-from functools import cache
+from functools import cache, lru_cache
 from zoneinfo import ZoneInfo
 
 import holidays
@@ -54,6 +54,11 @@ def last_closed_session(settings: Settings) -> date:
     local = now(settings)
     close = time.fromisoformat(settings.session_close)
     day = local.date() if local.time() >= close else local.date() - timedelta(days=1)
+    return _session_until(day)
+
+
+@lru_cache(maxsize=16)
+def _session_until(day: date) -> date:
     session: date = sessions_until(day, 1)[0].item()
     return session
 

@@ -77,6 +77,7 @@ class Portfolios:
 
     def __init__(self, ledger: Database) -> None:
         self._ledger = ledger
+        self._revision = ledger.prepared(REVISION)
 
     def create(self, owner: str, draft: Portfolio, lots: Sequence[Lot] = ()) -> Portfolio:
         """Enter a portfolio and its lots, all or nothing.
@@ -110,8 +111,7 @@ class Portfolios:
 
     def revision(self, owner: str, portfolio_id: str) -> int:
         """Return how often a portfolio or anything in it was changed; ``NotFound`` as in ``get``."""
-        with self._ledger.reading() as connection:
-            found = connection.scalar(REVISION, {"owner": owner, "id": portfolio_id})
+        found = self._revision(owner=owner, id=portfolio_id)
         if found is None:
             raise NotFound(f"no portfolio {portfolio_id}")
         return int(found)
