@@ -1,4 +1,4 @@
-"""The application: routes under their prefixes, one guard, one translator of errors, a book kept fresh."""
+"""The application: routes under their prefixes, one door, one translator of errors, a book kept fresh."""
 
 import asyncio
 import logging
@@ -27,7 +27,8 @@ from service.api import (
 )
 from service.api.analytics import aggregates, history_routes, what_if
 from service.api.analytics import routes as analytics
-from service.api.auth import Caller, Doorkeeper, caller_of, guard
+from service.api.analytics.kept_answers import keeping
+from service.api.auth import Caller, Doorkeeper, admitting, caller_of
 from service.api.data import portfolios as data_portfolios
 from service.api.data import positions as data_positions
 from service.api.data import prices as data_prices
@@ -40,8 +41,6 @@ FAMILIES = (
     onboarding,
     calculation,
     symbols,
-    analytics,
-    history_routes,
     what_if,
     aggregates,
     portfolios,
@@ -52,6 +51,7 @@ FAMILIES = (
     data_positions,
     data_prices,
 )
+KEPT_FAMILIES = (analytics, history_routes)
 log = logging.getLogger(__name__)
 
 
@@ -63,12 +63,17 @@ def create_app(resources: Resources, *, open_to_all: bool = False) -> Litestar:
     open_to_all : bool
         Whether requests need no key as long as the ledger has none; for a service on loopback.
     """
-    first = [handler for family in FAMILIES for handler in family.HANDLERS]
+    first, kept = (
+        documented([handler for family in families for handler in family.HANDLERS])
+        for families in (FAMILIES, KEPT_FAMILIES)
+    )
+    admitted = [admitting(Doorkeeper(resources.ledger, open_to_all=open_to_all))]
     return Litestar(
         route_handlers=[
             Router("/", route_handlers=[*health.HANDLERS, *documented(docs.HANDLERS)]),
-            Router("/api/v1", route_handlers=documented(first), guards=[guard]),
-            Router("/api/v2", route_handlers=documented([onboarding.simple]), guards=[guard]),
+            Router("/api/v1", route_handlers=first, middleware=admitted),
+            Router("/api/v1", route_handlers=kept, middleware=[*admitted, keeping(resources)]),
+            Router("/api/v2", route_handlers=documented([onboarding.simple]), middleware=admitted),
         ],
         dependencies={
             "resources": Provide(_resources, sync_to_thread=False),
@@ -80,9 +85,7 @@ def create_app(resources: Resources, *, open_to_all: bool = False) -> Litestar:
         middleware=[within(resources.settings.request_seconds)],
         openapi_config=_openapi(),
         request_max_body_size=MAX_BODY,
-        state=State(
-            {"resources": resources, "doorkeeper": Doorkeeper(resources.ledger, open_to_all=open_to_all)}
-        ),
+        state=State({"resources": resources}),
     )
 
 

@@ -6,12 +6,12 @@ from typing import Any, Literal, TypeAlias
 
 from litestar.connection import ASGIConnection
 from litestar.exceptions import NotAuthorizedException, PermissionDeniedException
-from litestar.handlers import BaseRouteHandler
+from litestar.types import ASGIApp, Middleware, Receive, Scope, Send
 
 from storage.ledger import Ledger
 
-Scope: TypeAlias = Literal["read", "write", "admin", "sql"]
-SCOPES: tuple[Scope, ...] = ("read", "write", "admin", "sql")
+Right: TypeAlias = Literal["read", "write", "admin", "sql"]
+SCOPES: tuple[Right, ...] = ("read", "write", "admin", "sql")
 LOCAL_OWNER = "local"
 READING = ("GET", "HEAD", "OPTIONS")
 REMEMBERED_SECONDS, REMEMBERED_KEYS = 1.0, 1024
@@ -61,36 +61,45 @@ def has_keys(ledger: Ledger) -> bool:
     return any(key.revoked_at is None for key in ledger.api_keys.of())
 
 
-def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
-    """Let a request pass whose caller has the route's scope: ``opt={"scope": …}``, else by its method.
+class Admission:
+    """Lets a request pass whose caller has the route's scope: ``opt={"scope": …}``, else by its method.
 
-    A route with ``opt={"public": True}`` needs no key.
-
-    Raises
-    ------
-    NotAuthorizedException
-        No valid key.
-    PermissionDeniedException
-        A key without the scope.
+    A route with ``opt={"public": True}`` needs no key. Without a valid key ``NotAuthorizedException`` is
+    raised, ``PermissionDeniedException`` for a key without the scope.
     """
-    if handler.opt.get("public"):
-        return
-    doorkeeper: Doorkeeper = connection.app.state.doorkeeper
-    caller = doorkeeper.caller(secret_of(connection))
-    if caller is None:
-        raise NotAuthorizedException("give a valid key in X-API-Key or as a Bearer token")
-    reading = connection.scope.get("method") in READING
-    scope = handler.opt.get("scope", "read" if reading else "write")
-    if scope not in caller.scopes:
-        raise PermissionDeniedException(f"this needs a key with the scope {scope!r}", extra={"scope": scope})
-    connection.scope["auth"] = caller
+
+    def __init__(self, app: ASGIApp, doorkeeper: Doorkeeper) -> None:
+        self._app, self._doorkeeper = app, doorkeeper
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, with its caller."""
+        opt = scope["route_handler"].opt
+        if not opt.get("public"):
+            reading = scope.get("method") in READING
+            scope["auth"] = self._admitted(scope, opt.get("scope", "read" if reading else "write"))
+        await self._app(scope, receive, send)
+
+    def _admitted(self, scope: Scope, wanted: str) -> Caller:
+        caller = self._doorkeeper.caller(secret_of(scope))
+        if caller is None:
+            raise NotAuthorizedException("give a valid key in X-API-Key or as a Bearer token")
+        if wanted not in caller.scopes:
+            extra = {"scope": wanted}
+            raise PermissionDeniedException(f"this needs a key with the scope {wanted!r}", extra=extra)
+        return caller
 
 
-def secret_of(connection: ASGIConnection[Any, Any, Any, Any]) -> str | None:
+def admitting(doorkeeper: Doorkeeper) -> Middleware:
+    """Return the middleware for routes that need a key; a function, for routers copy what they are given."""
+    return lambda app: Admission(app, doorkeeper)
+
+
+def secret_of(scope: Scope) -> str | None:
     """Return the key that a request carries."""
-    if key := connection.headers.get("x-api-key"):
-        return key
-    kind, _, token = connection.headers.get("authorization", "").partition(" ")
+    headers = dict(scope["headers"])
+    if key := headers.get(b"x-api-key"):
+        return key.decode("latin-1")
+    kind, _, token = headers.get(b"authorization", b"").decode("latin-1").partition(" ")
     return token.strip() if kind.lower() == "bearer" and token.strip() else None
 
 

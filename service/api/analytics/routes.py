@@ -20,6 +20,7 @@ from service.api.analytics.beta_records import (
     RiskMetrics,
     SpreadFactors,
 )
+from service.api.analytics.kept_answers import basis_of
 from service.api.analytics.records import (
     ConcentrationAnswer,
     CorrelationMatrix,
@@ -55,25 +56,18 @@ async def answer(
     portfolio_id: str,
     make: Callable[[Composed], Served],
 ) -> Response[Any]:
-    """Answer from the book, or say that there is none; the client's copy stands while nothing changed."""
-    revision = resources.ledger.portfolios.revision(caller.owner, portfolio_id)
-    market, accounts = resources.market(), resources.live.accounts
-    if market is None:
+    """Answer from the book and keep the answer, or say that there is no book."""
+    basis = basis_of(resources, caller.owner, portfolio_id)
+    if basis is None:
         return Response(_nothing(portfolio_id))
-    closed = clock.last_closed_session(resources.settings)
-    etag = f'"{market.book.release}.{accounts.release}.{revision}.{closed:%Y%m%d}"'
-    headers = {"ETag": etag, "Cache-Control": "private, no-cache"}
-    if request.headers.get("if-none-match") == etag:
-        return Response(None, status_code=304, headers=headers)
-    key = (portfolio_id, etag, request.url.path, request.url.query)
 
     def encoded() -> bytes:
         portfolio = resources.ledger.portfolios.get(caller.owner, portfolio_id)
-        return encoder.encode(make(resources.compositions.of(portfolio, market, accounts)))
+        return encoder.encode(make(resources.compositions.of(portfolio, basis.market, basis.accounts)))
 
-    found: bytes | None = resources.compositions.found(key)
-    body = found or await sync_to_thread(lambda: resources.compositions.kept(key, encoded))
-    return Response(body, media_type=MediaType.JSON, headers=headers)
+    key = basis.key(request.scope)
+    body = await sync_to_thread(lambda: resources.compositions.kept(key, encoded))
+    return Response(body, media_type=MediaType.JSON, headers=basis.headers)
 
 
 def _nothing(portfolio_id: str) -> dict[str, Any]:
