@@ -17,6 +17,10 @@ FIELDS = ("open", "high", "low", "close", "adj_close", "volume")
 ROW = ("symbol", "session", *FIELDS, "source")
 STORED = ("symbol", "session", "close", "adj_close", "source")
 
+# Serial reverse splits have brought adjusted closes to 1e13, dividends of a century to 1e-6: nothing comes
+# near these, and what squares of returns are made of stays far from the ends of doubles.
+LOWEST_PRICE, HIGHEST_PRICE = 1e-9, 1e15
+HIGHEST_VOLUME = 1e15
 SUSPECT_MOVE = 0.5
 EXCURSION_SESSIONS = 5
 TICK_TOLERANCE = np.log10(1.25)  # a misplaced decimal point leaves the price within this of a power of ten
@@ -33,12 +37,13 @@ def check_prices(
     """Split a batch of price rows into those to store and those to quarantine.
 
     A whole row is set aside when its date is no session, when it contradicts another row of the same symbol
-    and session (identical ones collapse to one), when its close or adjusted close is missing, not finite or
-    not positive, or when either stands in an excursion: a move to a power of ten times the row before it
-    (within 25 %) that is back at the old level (within 25 %) within 5 sessions. An open, high or low that is
-    no price or off its own close by a power of ten, and a negative volume, become null and are named in the
-    quarantine; the row stays. Any other move of the adjusted close by more than 50 % stays as ``suspect``, an
-    excursion that is not back yet among them.
+    and session (identical ones collapse to one), when its close or adjusted close is missing, not finite, not
+    positive or implausible (below 1e-9 or above 1e15), or when either stands in an excursion: a move to a
+    power of ten times the row before it (within 25 %) that is back at the old level (within 25 %) within 5
+    sessions. An open, high or low that is no price or off its own close by a power of ten, and a volume that
+    is negative, not finite or above 1e15, become null and are named in the quarantine; the row stays. Any
+    other move of the adjusted close by more than 50 % stays as ``suspect``, an excursion that is not back yet
+    among them.
 
     A symbol without any adjusted close in the batch has one price column: it is taken as adjusted, and its
     rows say ``adjusted_only``. But where the history has adjusted closes that differ from the closes, a close
@@ -62,7 +67,7 @@ def check_prices(
     accepted : pl.DataFrame
         The columns of ``frame`` and ``quality`` (``ok | suspect | adjusted_only``), by symbol and session.
     quarantine : pl.DataFrame
-        ``symbol, session, source, field, value, reason``.
+        ``symbol, session, source, field, value, reason``; the value of what is not finite is null.
     """
     rows = _rows(frame, history, sessions)
     quarantine = []
@@ -145,6 +150,8 @@ def _no_price(field: str) -> pl.Expr:
         .then(pl.lit("non_finite_price"))
         .when(value <= 0)
         .then(pl.lit("non_positive_price"))
+        .when(~value.is_between(LOWEST_PRICE, HIGHEST_PRICE))
+        .then(pl.lit("implausible_price"))
     )
 
 
@@ -199,7 +206,7 @@ def _whole_bars(rows: pl.DataFrame) -> Checked:
         value = pl.col(field)
         level = value / pl.col("close")
         fits = (
-            value.is_between(0, np.inf, "left")
+            value.is_between(0, HIGHEST_VOLUME)
             if field == "volume"
             else level.is_between(1 / TENFOLD, TENFOLD)
         )
@@ -213,8 +220,15 @@ def _whole_bars(rows: pl.DataFrame) -> Checked:
 
 
 def _volume_reasons(rows: pl.DataFrame) -> pl.Series:
-    negative = pl.when(pl.col("volume") < 0).then(pl.lit("negative_volume"))
-    return rows.select(negative.otherwise(pl.lit("non_finite_volume"))).to_series()
+    volume = pl.col("volume")
+    reason = (
+        pl.when(~volume.is_finite())
+        .then(pl.lit("non_finite_volume"))
+        .when(volume < 0)
+        .then(pl.lit("negative_volume"))
+        .otherwise(pl.lit("implausible_volume"))
+    )
+    return rows.select(reason).to_series()
 
 
 def _price_reasons(rows: pl.DataFrame, field: str) -> pl.Series:
@@ -246,7 +260,8 @@ def _with_quality(rows: pl.DataFrame, events: pl.DataFrame | None) -> pl.DataFra
 
 def _named(rows: pl.DataFrame, field: str, reason: pl.Expr | pl.Series) -> pl.DataFrame:
     """Quarantine rows that name a field, its value and the reason."""
-    value = pl.col(field).cast(pl.Float64) if field in FIELDS else pl.lit(None, pl.Float64)
+    given = pl.col(field).cast(pl.Float64) if field in FIELDS else pl.lit(None, pl.Float64)
+    value = pl.when(given.is_finite()).then(given)
     return rows.select(
         "symbol",
         "session",

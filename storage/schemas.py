@@ -48,13 +48,15 @@ def conform(table: Table, frame: pl.DataFrame) -> pl.DataFrame:
     Raises
     ------
     InvalidFrame
-        A column that lacks or is unknown, a value its type cannot hold, a null or a duplicate in the key.
+        A column that lacks or is unknown, a value its type cannot hold, an infinite number, a null or a
+        duplicate in the key.
     """
     _check_columns(table, frame)
     try:
         cast = frame.select(_cast(table, frame.schema, name) for name in table.schema)
     except pl.exceptions.InvalidOperationError as error:
         raise InvalidFrame(f"{table.name}: a value does not fit its column: {error}") from error
+    _check_finite(table, cast)
     _check_key(table, cast)
     if _ascends(table, cast).all():
         return cast
@@ -95,6 +97,15 @@ def _cast(table: Table, given: pl.Schema, name: str) -> pl.Expr:
         )
     column = pl.col(name).cast(target, strict=True)
     return column.fill_nan(None) if target.is_float() else column
+
+
+def _check_finite(table: Table, frame: pl.DataFrame) -> None:
+    floats = [name for name, dtype in table.schema.items() if dtype.is_float()]
+    infinite = frame.select(pl.col(floats).is_infinite().any())
+    for name in floats:
+        if infinite[name].item():
+            row = first_key(table, frame.filter(pl.col(name).is_infinite()))
+            raise InvalidFrame(f"{table.name}: {name} of {row} is infinite; what is unknown is null")
 
 
 def _check_key(table: Table, frame: pl.DataFrame) -> None:

@@ -138,6 +138,13 @@ def test_profiles(csv) -> None:
         files.read_profiles(csv("symbol\nB\nA\na\n"), as_of=date(2024, 5, 31))
 
 
+@pytest.mark.parametrize("column", ["provider_beta", "market_cap", "pe_ratio", "dividend_yield"])
+def test_an_infinite_number_is_refused(csv, column: str) -> None:
+    path = csv(f"symbol,{column}\nA,1\nB,-inf\n")
+    with pytest.raises(InputError, match=f"row 3, column {column}: -inf is not a finite number"):
+        files.read_profiles(path, as_of=date(2024, 5, 31))
+
+
 def test_actions(csv) -> None:
     head = "symbol,date,kind,value,new_symbol\n"
     actions = files.read_actions(csv(head + "A,2024-05-31,split,2,\nB,2024-05-31,rename,,c\n"))
@@ -155,6 +162,7 @@ def test_actions(csv) -> None:
         ("A,2024-05-31,merger,,", "row 2, column kind: 'merger' is none of"),
         ("A,2024-05-31,split,,", "row 2, column value: None must be above 0"),
         ("A,2024-05-31,dividend,-1,", "row 2, column value: -1.0 must be above 0"),
+        ("A,2024-05-31,delisting,inf,", "row 2, column value: inf is not a finite number"),
         ("A,2024-05-31,rename,,", "row 2, column new_symbol: None"),
     ],
 )
@@ -173,3 +181,5 @@ def test_benchmark_weights_of_a_date_add_up(csv) -> None:
         files.read_benchmark(csv(head + "X,2024-01-02,Utilities,0.5\n"))
     with pytest.raises(InputError, match="row 3, column weight: None is missing"):
         files.read_benchmark(csv(head + "X,2024-01-02,Utilities,\n"))
+    with pytest.raises(InputError, match="row 3, column weight: inf is not a finite number"):
+        files.read_benchmark(csv(head + "X,2024-01-02,Utilities,inf\n"))

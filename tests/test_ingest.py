@@ -148,6 +148,26 @@ def test_rows_of_nonsense_dates_are_quarantined(store: Store) -> None:
     assert later.quarantined == {"not_a_session": 1}
 
 
+@pytest.mark.parametrize("value", ["inf", "-inf", "nan", "1e308", "-1e308", "5e-324"])
+@pytest.mark.parametrize("column", ["open", "high", "low", "close", "adj_close", "volume"])
+def test_a_number_out_of_all_bounds_is_quarantined(
+    store: Store, tmp_path: Path, column: str, value: str
+) -> None:
+    header = ["date", "symbol", "open", "high", "low", "close", "adj_close", "volume"]
+    good = [["A", *["10"] * 6]] * 3
+    bad = [["A", *(value if name == column else "10" for name in header[2:])]]
+    lines = [",".join([str(DAYS[k]), *cells]) for k, cells in enumerate(good + bad)]
+    (tmp_path / "prices.csv").write_text("\n".join([",".join(header), *lines]), encoding="utf-8")
+    result = ingest_prices(store, tmp_path / "prices.csv")
+    if (column, value) == ("volume", "5e-324"):
+        assert result.quarantined == {}
+        return
+    assert sum(result.quarantined.values()) == 1
+    assert result.new == (3 if column in ("close", "adj_close") else 4)
+    stored = store.read("prices").select(header[2:])
+    assert stored.select(pl.all_horizontal(pl.all().is_null() | (pl.all() == 10.0)).all()).item()
+
+
 def test_symbols_without_an_acceptable_row_are_not_registered(store: Store) -> None:
     result = ingest_prices(store, batch({"A": [-5.0], "B": [1.0]}))
     assert list(store.ledger.symbols.ids()) == ["B"]

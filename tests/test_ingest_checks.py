@@ -63,6 +63,11 @@ def test_an_empty_batch_and_an_empty_calendar() -> None:
         (-3.0, "non_positive_price"),
         (float("nan"), "non_finite_price"),
         (float("inf"), "non_finite_price"),
+        (float("-inf"), "non_finite_price"),
+        (1e308, "implausible_price"),
+        (1.1e15, "implausible_price"),
+        (0.9e-9, "implausible_price"),
+        (5e-324, "implausible_price"),
         (None, "missing_price"),
     ],
 )
@@ -73,7 +78,8 @@ def test_a_row_needs_a_close_and_an_adjusted_close(field: str, value: float | No
     accepted, quarantine = check_prices(frame, SESSIONS)
     assert accepted["session"].to_list() == [day(0), day(2)]
     assert quarantine.select("session", "field", "reason").rows() == [(day(1), field, reason)]
-    assert quarantine["value"].equals(frame.filter(second)[field].alias("value"), null_equal=True)
+    given = None if value is None or not np.isfinite(value) else value
+    assert quarantine["value"].to_list() == [given]
 
 
 def test_a_date_that_is_no_session_goes() -> None:
@@ -173,6 +179,24 @@ def test_a_bad_bar_price_is_nulled_and_named(field: str) -> None:
         "tick_off_by_0.01x", "non_positive_price", "non_finite_price", "non_positive_price",
         "tick_off_by_10x",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("field", ["open", "high", "low"])
+@pytest.mark.parametrize("value", [float("inf"), float("-inf"), 1e308])
+def test_a_bar_price_without_bound_is_nulled_and_named(field: str, value: float) -> None:
+    accepted, quarantine = check_prices(bars([100.0], **{field: value}), SESSIONS)
+    assert accepted[field].to_list() == [None]
+    reason = "implausible_price" if np.isfinite(value) else "non_finite_price"
+    assert quarantine.select("field", "reason").rows() == [(field, reason)]
+
+
+def test_a_volume_without_bound_is_nulled_and_named() -> None:
+    volumes = [float("inf"), float("-inf"), float("nan"), 1e308, 1e15]
+    frame = bars([100.0] * 5).with_columns(pl.Series("volume", volumes))
+    accepted, quarantine = check_prices(frame, SESSIONS)
+    assert accepted["volume"].to_list() == [None, None, None, None, 1e15]
+    assert quarantine["value"].to_list() == [None, None, None, 1e308]
+    assert quarantine["reason"].to_list() == [*["non_finite_volume"] * 3, "implausible_volume"]
 
 
 @pytest.mark.parametrize("dtype", [pl.Float64, pl.Int64])

@@ -74,6 +74,17 @@ def test_conform_refuses(change, message):
         conform(PRICES, change(prices(["A"], [MONDAY])))
 
 
+@pytest.mark.parametrize("value", [float("inf"), float("-inf")])
+@pytest.mark.parametrize("table", TABLES.values(), ids=TABLES.keys())
+def test_conform_refuses_an_infinite_number_in_every_column(table, value):
+    keys = {pl.String: "A", pl.Date: MONDAY}
+    whole = rows(table.name, **{name: [keys[table.dtypes[name]]] for name in table.key})
+    assert conform(table, whole).height == 1
+    for name in (name for name, dtype in table.schema.items() if dtype.is_float()):
+        with pytest.raises(InvalidFrame, match=rf"{table.name}: {name} of \(.*\) is infinite"):
+            conform(table, whole.with_columns(pl.lit(value).alias(name)))
+
+
 def test_an_empty_frame_conforms():
     assert conform(PRICES, pl.DataFrame(schema=PRICES.schema)).is_empty()
 

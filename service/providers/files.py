@@ -138,6 +138,9 @@ def _read(file: Path, types: Types, *, required: tuple[str, ...]) -> pl.DataFram
     for name in required:
         if name not in NUMBERS:  # a missing price is for the ingest checks to quarantine
             _refuse(file, frame, pl.col(name).is_null(), name, "is missing")
+    for name in known:  # of the prices, too, the ingest checks judge what is not finite
+        if types[name] is pl.Float64 and name not in NUMBERS:
+            _refuse(file, frame, pl.col(name).is_infinite(), name, "is not a finite number")
     for name in ("symbol", "new_symbol"):
         if name in known:
             frame = frame.with_columns(pl.col(name).str.to_uppercase())
