@@ -13,7 +13,14 @@ import polars as pl
 
 from engine.quality import reason_bit
 from engine.typing import BoolArray, FloatArray, IntArray, MaskArray
-from engine.volatility_kernels import PERCENTILE_VOLS, har_forecasts, percentiles, standard_deviations
+from engine.volatility_kernels import (
+    PERCENTILE_VOLS,
+    ROUNDING,
+    TIE,
+    har_forecasts,
+    percentiles,
+    standard_deviations,
+)
 
 ANNUAL_SESSIONS = 252
 
@@ -42,14 +49,15 @@ def volatility_trend(volatility_21d: FloatArray, volatility_63d: FloatArray) -> 
     """Return whether volatility is ``increasing``, ``stable`` or ``decreasing``.
 
     Increasing when the 21-session volatility exceeds 1.15 times the 63-session one, decreasing below 0.87
-    times; null where one of the two is missing. A series that stands still in both windows is stable.
+    times, either by more than one part in 1e9 and by more than 1e-14 a day, which is the rounding of prices;
+    null where one of the two is missing. So a series that stands still or grows evenly in both windows is
+    stable.
     """
     names = pl.Series("vol_trend", ["decreasing", "stable", "increasing", None], dtype=pl.String)
-    step = (
-        1
-        + (volatility_21d > 1.15 * volatility_63d)
-        - (volatility_21d < 0.87 * volatility_63d).astype(np.uint32)
-    )
+    tie = np.maximum(TIE * volatility_63d, ROUNDING * sqrt(ANNUAL_SESSIONS))
+    rises = volatility_21d > 1.15 * volatility_63d + tie
+    falls = volatility_21d < 0.87 * volatility_63d - tie
+    step = 1 + rises - falls.astype(np.uint32)
     return names.gather(np.where(np.isnan(volatility_21d + volatility_63d), 3, step).astype(np.uint32))
 
 
@@ -58,7 +66,8 @@ def volatility_percentile(returns: FloatArray) -> tuple[FloatArray, BoolArray]:
 
     A rolling volatility needs 14 of its 21 returns. The share is over those that exist; NaN when the current
     one or more than a third of the 252 is missing, or when the 272 sessions reach back before the first
-    return.
+    return. A volatility that exceeds the current one by no more than one part in 1e9, or by no more than
+    1e-14 a day, the rounding of prices, equals it.
 
     Returns
     -------

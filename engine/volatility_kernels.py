@@ -16,6 +16,9 @@ HAR_ROWS = 504
 HAR_MIN_ROWS = 126
 PERCENTILE_RETURNS = 272  # 252 rolling windows of 21
 PERCENTILE_VOLS = 252
+# Equal volatilities: apart by no more than this share, or than what the rounding of prices leaves of a day.
+TIE = 1e-9
+ROUNDING = 1e-14
 
 # Outcomes of a forecast.
 _FITTED, _TOO_FEW_ROWS, _RECENT_GAP, _CONSTANT, _COLLINEAR, _CLIPPED = range(6)
@@ -48,10 +51,11 @@ def percentiles(returns: FloatArray) -> tuple[FloatArray, IntArray]:
     """Share of the rolling volatilities at or below the current one, and how many of the 252 exist."""
     n_series, n_sessions = returns.shape
     share, n_volatilities = np.full(n_series, np.nan), np.zeros(n_series, dtype=np.int64)
-    start = n_sessions - PERCENTILE_RETURNS
+    start, last = n_sessions - PERCENTILE_RETURNS, PERCENTILE_RETURNS - 1
     x, x2, present = np.empty(PERCENTILE_RETURNS), np.empty(PERCENTILE_RETURNS), np.empty(PERCENTILE_RETURNS)
     four, total = np.zeros(PERCENTILE_RETURNS), np.zeros(PERCENTILE_RETURNS)
     squares, n_obs = np.zeros(PERCENTILE_RETURNS), np.zeros(PERCENTILE_RETURNS)
+    variance = np.empty(PERCENTILE_RETURNS)
     for i in range(n_series):
         if not _starts_by(returns[i], start):
             continue
@@ -64,18 +68,43 @@ def percentiles(returns: FloatArray) -> tuple[FloatArray, IntArray]:
         _sums_of_21(x2, four, squares)
         _sums_of_21(present, four, n_obs)
         for t in range(20, PERCENTILE_RETURNS):
-            # A spread of less than 1e-5 of the mean return is rounding: such a window stands still.
             spread = squares[t] - total[t] * total[t] / n_obs[t]
-            variance = spread / (n_obs[t] - 1.0) if spread > 1e-10 * squares[t] else 0.0
-            total[t] = variance if n_obs[t] >= 14.0 else np.nan
-        n_below, n_known, current = 0, 0, total[PERCENTILE_RETURNS - 1]
-        for t in range(20, PERCENTILE_RETURNS):
-            n_known += not np.isnan(total[t])
-            n_below += total[t] <= current
+            variance[t] = spread / (n_obs[t] - 1.0) if n_obs[t] >= 14.0 else np.nan
+        if np.isnan(variance[last]):
+            continue
+        current, n_known, n_below, n_near = max(variance[last], 0.0), 1, 1, 0
+        doubt = 1e-8 * current + 4 * ROUNDING * np.sqrt(current) + 10 * ROUNDING**2 + 1e-13 * squares[last]
+        for t in range(20, last):
+            n_known += not np.isnan(variance[t])
+            n_below += variance[t] < current
+            # A difference of sums of squares is only right to a part of those sums.
+            n_near += abs(variance[t] - current) <= doubt + 1e-13 * squares[t]
+        if n_near > 0:
+            n_below = _n_not_above(x, present, total, n_obs)
         n_volatilities[i] = n_known
-        if 3 * n_known >= 2 * PERCENTILE_VOLS and not np.isnan(current):
+        if 3 * n_known >= 2 * PERCENTILE_VOLS:
             share[i] = n_below / n_known
     return share, n_volatilities
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _n_not_above(x: FloatArray, present: FloatArray, total: FloatArray, n_obs: FloatArray) -> int:
+    """Count the rolling volatilities that do not exceed the current one, ties included.
+
+    Deviations are taken from each window's own mean, so that windows which stand still, or repeat one
+    another, differ by rounding alone. That takes three times as long as sums, and is asked for few series.
+    """
+    mean, squares = total[20:] / n_obs[20:], np.zeros(PERCENTILE_VOLS)
+    for k in range(21):
+        for t in range(PERCENTILE_VOLS):
+            deviation = (x[t + k] - mean[t]) * present[t + k]
+            squares[t] += deviation * deviation
+    volatility = np.sqrt(squares / (n_obs[20:] - 1.0))
+    bound = volatility[-1] + max(TIE * volatility[-1], ROUNDING)
+    n_not_above = 0
+    for t in range(PERCENTILE_VOLS):
+        n_not_above += n_obs[t + 20] >= 14.0 and volatility[t] <= bound
+    return n_not_above
 
 
 @njit(cache=True, nogil=True)

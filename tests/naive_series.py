@@ -49,7 +49,14 @@ def volatility_trend(returns: np.ndarray, at: int) -> str | None:
     short, long = realized_volatility(returns, at, 21), realized_volatility(returns, at, 63)
     if math.isnan(short) or math.isnan(long):
         return None
-    return "increasing" if short > 1.15 * long else "decreasing" if short < 0.87 * long else "stable"
+    if exceeds(short, 1.15 * long):
+        return "increasing"
+    return "decreasing" if exceeds(0.87 * long, short) else "stable"
+
+
+def exceeds(one: float, other: float) -> bool:
+    """More than a billionth above, and above what the rounding of prices makes of no volatility at all."""
+    return one - other > max(1e-9 * other, 1e-14 * math.sqrt(252))
 
 
 def volatility_percentile(returns: np.ndarray, at: int) -> float:
@@ -60,7 +67,7 @@ def volatility_percentile(returns: np.ndarray, at: int) -> float:
     there = [v for v in history if not math.isnan(v)]
     if math.isnan(history[-1]) or len(there) < 168:
         return NAN
-    return sum(v <= history[-1] for v in there) / len(there)
+    return sum(not exceeds(v, history[-1]) for v in there) / len(there)
 
 
 # --- metrics ---------------------------------------------------------------------------------------------

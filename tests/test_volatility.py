@@ -76,6 +76,38 @@ def test_percentile_of_rising_falling_and_equal_volatilities() -> None:
     assert not gaps.any()
 
 
+@pytest.mark.parametrize("level", [1e-2, 1.0, 37.3, 1e6])
+@pytest.mark.parametrize("growth", [-0.5, -1e-3, -1e-5, 1e-8, 1e-4, 1e-3, 0.01, 0.5])
+def test_even_growth_is_stable_and_all_ties(growth: float, level: float) -> None:
+    """Prices are doubles: their returns differ in the last digits, and that must decide nothing."""
+    prices = level * (1 + growth) ** np.arange(300)
+    returns = (prices[1:] / prices[:-1] - 1)[None, :]
+    short, long = realized_volatility(returns, 21), realized_volatility(returns, 63)
+    assert volatility_trend(short, long).to_list() == ["stable"]
+    assert volatility_percentile(returns)[0].tolist() == [1.0]
+
+
+@pytest.mark.parametrize("period", [(0.01, -0.01), (0.01, 0.02, 0.03), (1e-3,) * 20 + (2e-3,), (1e-6, 1.0)])
+def test_a_pattern_that_repeats_within_21_sessions_is_all_ties(period: tuple[float, ...]) -> None:
+    returns = np.tile(period, 300)[:300]
+    prices = 37.3 * np.exp(np.cumsum(np.log1p(returns)) - 60.0)
+    assert volatility_percentile((prices[1:] / prices[:-1] - 1)[None, :])[0].tolist() == [1.0]
+
+
+def test_a_volatility_just_above_a_tie_counts() -> None:
+    sign = np.tile([1.0, -1.0], 136)
+    wider = np.where(np.arange(272) < 136, 1 + 1e-8, 1.0)
+    assert volatility_percentile((sign * 0.01 * wider)[None, :])[0] < 0.6
+    narrow = np.where(np.arange(272) < 136, 1 + 1e-10, 1.0)
+    assert volatility_percentile((sign * 0.01 * narrow)[None, :])[0] == 1.0
+
+
+def test_small_moves_about_a_large_mean_are_told_apart() -> None:
+    sign = np.tile([1.0, -1.0], 136)
+    rising = 0.5 + sign * np.linspace(1e-8, 2e-8, 272)
+    assert volatility_percentile(np.array([rising, rising[::-1]]))[0].tolist() == [1.0, 1 / 252]
+
+
 def test_percentile_lies_within_the_series_own_history() -> None:
     returns = random_returns(2, 300)
     returns[0, :28] = np.nan  # first return 272 sessions before the end
