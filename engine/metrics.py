@@ -59,7 +59,9 @@ COLUMNS = (
 )
 
 
-def symbol_metrics(panel: Panel, profiles: pl.DataFrame, *, at: int) -> pl.DataFrame:
+def symbol_metrics(
+    panel: Panel, profiles: pl.DataFrame, *, at: int, events: pl.DataFrame | None = None
+) -> pl.DataFrame:
     """Compute the metrics of every symbol that has a price in the last 252 sessions.
 
     A return is P_t / P_ref − 1 of adjusted closes: P_t the last one at ``at`` or before, P_ref the last one
@@ -67,8 +69,9 @@ def symbol_metrics(panel: Panel, profiles: pl.DataFrame, *, at: int) -> pl.DataF
     month or year), null when the panel holds none. ``return_1d`` is the return of ``at`` itself. ``price`` is
     the unadjusted close of P_t; the 52-week high and low are adjusted closes brought to its level. ``n_obs``
     counts the returns of the last 252 sessions, ``missing_sessions`` those sessions without a price since the
-    symbol's first one among those read, ``days_stale`` the sessions since P_t. Quality is ``ok`` without
-    reasons, ``unavailable`` without any return.
+    symbol's first one among those read, ``days_stale`` the sessions since P_t. ``max_abs_return`` leaves out
+    returns that an event explains; above 0.5 it is suspect. Quality is ``ok`` without reasons,
+    ``unavailable`` without any return.
 
     Parameters
     ----------
@@ -78,6 +81,8 @@ def symbol_metrics(panel: Panel, profiles: pl.DataFrame, *, at: int) -> pl.DataF
         One row per ``symbol`` with ``market_cap``, ``pe_ratio`` and ``sector``; a lacking column is null.
     at : int
         Column of the session.
+    events : pl.DataFrame, optional
+        ``symbol, session`` of splits and other known reasons of a large move.
 
     Returns
     -------
@@ -96,6 +101,8 @@ def symbol_metrics(panel: Panel, profiles: pl.DataFrame, *, at: int) -> pl.DataF
         **volatilities,
         **_year(panel, last),
     }
+    if events is not None:
+        _leave_out(events, panel, columns["max_abs_return"])
     reasons |= _reasons(columns)
     frame = pl.DataFrame(
         [
@@ -164,6 +171,22 @@ def _year(panel: Panel, last: IntArray) -> Columns:
         "max_abs_return": largest,
         **_sessions(panel, last, n_priced),
     }
+
+
+def _leave_out(events: pl.DataFrame, panel: Panel, largest: FloatArray) -> None:
+    """Measure the largest returns anew, in place, where one of the last 252 sessions has an event for it."""
+    first = max(0, len(panel.sessions) - YEAR)
+    days = pl.Series(panel.sessions[first:].astype("datetime64[D]"))
+    columns = pl.DataFrame({"session": days, "column": np.arange(first, len(panel.sessions))})
+    symbols = pl.Series("symbol", panel.symbols, dtype=pl.String)
+    rows = symbols.to_frame().with_row_index("row")
+    places = events.join(columns, on="session").join(rows, on="symbol")
+    row, column = places["row"].to_numpy(), places["column"].to_numpy()
+    explained = np.unique(row[np.abs(panel.returns[row, column]) == largest[row]])
+    for each in explained:
+        returns = panel.returns[each : each + 1].copy()
+        returns[0, column[row == each]] = np.nan
+        largest[each] = year_of_returns(returns)[2, 0]
 
 
 def _sessions(panel: Panel, last: IntArray, n_priced: FloatArray) -> Columns:

@@ -41,6 +41,8 @@ REASONS = (
     "model_price",  # an option without a quote, valued by the model
 )
 
+EVENTS = ("split", "dividend")  # kinds of corporate action that explain a large move on their session
+
 
 def reason_bit(name: str) -> int:
     """Return the mask of one reason code; ``ValueError`` for an unknown one."""

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 import polars as pl
 
 from engine.ingest_checks import FIELDS, check_prices
+from engine.quality import EVENTS
 from service import clock
 from service.errors import UsageError
 from service.providers.files import read_prices
@@ -124,8 +125,8 @@ def ingest_prices(
 def ingest_table(store: Store, table: str, frame: pl.DataFrame, key: Sequence[str]) -> Ingested:
     """Store rows of profiles, corporate actions or benchmark weights; a row with a known key replaces it.
 
-    A profile that was known at a computed session marks its symbol to be computed again. Splits are to be
-    stored before the prices that move with them.
+    A profile that was known at a computed session marks its symbol to be computed again, and so does an
+    action that explains a suspect move of one. Splits are to be stored before the prices that move with them.
     """
     if "source" in frame.columns:
         _refuse_mixture(store, frame)
@@ -139,6 +140,8 @@ def ingest_table(store: Store, table: str, frame: pl.DataFrame, key: Sequence[st
             writer.replace(table, pl.concat([stored.join(written, on=key, how="anti"), written]))
             if table == "profiles":
                 _mark(store, written.rename({"as_of": "session"}), writer.base.session)
+            if table == "corporate_actions":
+                _mark(store, _explained(writer, written), writer.base.session)
             release = writer.publish().number
     return Ingested(
         frame.height,
@@ -171,7 +174,7 @@ def _compared(
     """Check a block of symbols at a time and compare it with what is stored."""
     span = _span(batch["session"])
     sessions = clock.sessions_between(span[0], min(span[1], last_session or span[1]))
-    events = writer.read("corporate_actions").filter(pl.col("kind") == "split").select(KEY)
+    events = writer.read("corporate_actions").filter(pl.col("kind").is_in(EVENTS)).select(KEY)
     names = batch["symbol"].unique().sort()
     size = max(1, BLOCK_ROWS * len(names) // batch.height)
     for at in range(0, len(names), size):
@@ -273,6 +276,17 @@ def _mark(store: Store, touched: pl.DataFrame, computed: date | None) -> None:
     late = touched.filter((pl.col("session") <= computed) & pl.col("symbol").is_in(known))
     marks = dict(late.group_by("symbol").agg(pl.col("session").min()).iter_rows())
     store.ledger.symbols.mark_recompute(marks)
+
+
+def _explained(writer: Writer, actions: pl.DataFrame) -> pl.DataFrame:
+    """Sessions on which a symbol's stored move is suspect that one of these actions explains."""
+    events = actions.filter(pl.col("kind").is_in(EVENTS)).select(KEY).unique()
+    if writer.base.session is None or events.is_empty():
+        return events
+    span: Span = (events["session"].min(), events["session"].max())  # type: ignore[assignment]
+    symbols = events["symbol"].unique().to_list()
+    near = writer.read("prices", columns=[*KEY, "quality"], sessions=span, symbols=symbols)
+    return near.filter(pl.col("quality") == "suspect").join(events, on=KEY, how="semi")
 
 
 def _append_quarantine(writer: Writer, quarantine: pl.DataFrame) -> int:

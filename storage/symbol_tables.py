@@ -146,7 +146,7 @@ SYMBOL_METRICS = _table(
         _column("days_stale", "Sessions since last_session", pl.Int32),
         _column("missing_sessions", "Sessions without a price among the last 252", pl.Int32),
         _column("zero_return_share", "Share of zero returns among the last 252"),
-        _column("max_abs_return", "Largest absolute return among the last 252, decimal"),
+        _column("max_abs_return", "Largest absolute return among the last 252 without a split or dividend"),
         QUALITY,
         REASONS,
     ),

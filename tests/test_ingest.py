@@ -189,21 +189,27 @@ def test_one_price_column_is_stored_as_adjusted_and_says_so(store: Store, tmp_pa
     assert ingest_prices(store, path).release is None
 
 
-def test_a_known_split_explains_a_move(store: Store) -> None:
-    split = pl.DataFrame(
-        {
-            "symbol": ["A"],
-            "session": [DAYS[2]],
-            "kind": ["split"],
-            "value": [2.0],
-            "new_symbol": [None],
-            "source": ["test"],
-        },
-        schema_overrides={"new_symbol": pl.String},
-    )
-    ingest_table(store, "corporate_actions", split, ["symbol", "session", "kind"])
+def actions(symbol: str, at: int, kind: str) -> pl.DataFrame:
+    row = {"symbol": symbol, "session": DAYS[at], "kind": kind, "value": 2.0, "new_symbol": None}
+    return pl.DataFrame([{**row, "source": "test"}], schema_overrides={"new_symbol": pl.String})
+
+
+@pytest.mark.parametrize("kind", ["split", "dividend"])
+def test_a_known_event_explains_a_move(store: Store, kind: str) -> None:
+    ingest_table(store, "corporate_actions", actions("A", 2, kind), ["symbol", "session", "kind"])
     halved = [5.0, 5.0, 2.4, 2.4]
     assert ingest_prices(store, batch({"A": halved, "B": halved})).suspects == [f"B {DAYS[2]}"]
+
+
+def test_an_event_that_becomes_known_marks_the_suspect_move_it_explains(store: Store) -> None:
+    ingest_prices(store, batch({"A": [5.0, 5.0, 2.4, 2.4], "B": [5.0] * 4}))
+    compute(store, 3)
+    key = ["symbol", "session", "kind"]
+    for known in (actions("A", 1, "split"), actions("A", 2, "delisting"), actions("B", 2, "dividend")):
+        ingest_table(store, "corporate_actions", known, key)
+    assert store.ledger.symbols.recompute_marks() == {}
+    ingest_table(store, "corporate_actions", actions("A", 2, "split"), key)
+    assert store.ledger.symbols.recompute_marks() == {"A": DAYS[2]}
 
 
 def test_simulated_and_real_prices_never_share_a_store(store: Store) -> None:

@@ -134,6 +134,40 @@ def test_a_large_move_is_named() -> None:
     assert row["reasons"] == "suspect_move"
 
 
+def test_a_split_or_dividend_on_the_session_explains_a_large_move() -> None:
+    prices = random_prices(3, 560)
+    prices[:, 500:] *= 1.7
+    prices[1, 530:] *= 0.4  # a second large move, which nothing explains
+    panel = panel_of(prices)
+    day, before = (panel.sessions[at].item() for at in (500, 499))
+    symbols, days = ["S00", "S00", "S01", "S02", "OTHER"], [day, before, day, before, day]
+    events = pl.DataFrame({"symbol": symbols, "session": days})
+    frame = symbol_metrics(panel, NO_PROFILES, at=559, events=events)
+    rows = {row["symbol"]: row for row in frame.to_dicts()}
+    returns = np.abs(panel.returns[:, -252:])
+    others = np.delete(returns, [500 - 308, 499 - 308], axis=1)
+    assert (rows["S00"]["max_abs_return"], rows["S00"]["reasons"]) == (others[0].max(), None)
+    assert rows["S01"]["max_abs_return"] == returns[1, 530 - 308]
+    assert rows["S02"]["max_abs_return"] == returns[2, 500 - 308]
+    assert rows["S01"]["reasons"] == rows["S02"]["reasons"] == "suspect_move"
+    plain = symbol_metrics(panel, NO_PROFILES, at=559)
+    alike = [name for name in frame.columns if name not in ("max_abs_return", "reasons", "quality")]
+    assert frame.select(alike).equals(plain.select(alike))
+
+
+def test_events_after_the_session_and_long_before_it_change_nothing() -> None:
+    prices = random_prices(2, 600)
+    prices[0, 300:] *= 1.7
+    prices[1, 580:] *= 1.7
+    panel = panel_of(prices)
+    events = pl.DataFrame({"symbol": panel.symbols, "session": panel.sessions[[300, 580]].tolist()})
+    for at in (299, 579):
+        expected = symbol_metrics(panel, NO_PROFILES, at=at)
+        assert symbol_metrics(panel, NO_PROFILES, at=at, events=events).equals(expected)
+    assert metrics(panel, 551)["S00"]["reasons"] == "suspect_move"
+    assert symbol_metrics(panel, NO_PROFILES, at=551, events=events)["reasons"].to_list() == [None, None]
+
+
 def test_average_volume_needs_14_of_21() -> None:
     panel = panel_of(random_prices(2, 560))
     panel.volume[0, -21:-14] = np.nan

@@ -288,6 +288,24 @@ def test_a_profile_holds_from_the_day_it_was_known(store: Store) -> None:
         assert book.sectors[book.index[symbol]] == sector
 
 
+@pytest.mark.parametrize("kind", ["split", "dividend"])
+def test_a_large_move_is_suspect_until_an_event_explains_it(other: Store, kind: str) -> None:
+    moved = pl.col("symbol").is_in(["IWM", "VUG"]) & (pl.col("session") >= DAYS[-10])
+    raised = (pl.when(moved).then(pl.col(c) * 1.7).otherwise(c).alias(c) for c in ("close", "adj_close"))
+    fill(other, MARKET.prices.with_columns(raised))
+    event = MARKET.actions.head(1).with_columns(symbol=pl.lit("IWM"), session=DAYS[-10], kind=pl.lit(kind))
+    run(other)
+
+    def suspects() -> list[str]:
+        named = rows(other, "symbol_metrics", DAYS[-1]).filter(pl.col("reasons").str.contains("suspect_move"))
+        return named["symbol"].to_list()
+
+    assert suspects() == ["IWM", "VUG"]
+    ingest_table(other, "corporate_actions", event, ["symbol", "session", "kind"])
+    run(other)
+    assert suspects() == ["VUG"]
+
+
 def test_the_book_is_that_of_a_release_and_a_session(store: Store) -> None:
     with pytest.raises(FailedError, match="no computed session"):
         load_book(store)

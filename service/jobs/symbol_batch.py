@@ -13,6 +13,7 @@ import polars as pl
 
 from engine.factors import PROXIES
 from engine.panel import Panel
+from engine.quality import EVENTS
 from engine.typing import DateArray
 from service import clock
 from service.book_loader import HISTORY_SESSIONS, computed_sessions, load_panel, newest_profiles
@@ -161,6 +162,8 @@ class _Batch:
         """Compute all sessions of the work, a portion at a time, which bounds the memory."""
         n_symbols = len(self.store.ledger.symbols.ids())
         profiles = self.store.read("profiles", release=self.writer.base)
+        actions = self.store.read("corporate_actions", release=self.writer.base)
+        events = actions.filter(pl.col("kind").is_in(EVENTS)).select("symbol", "session")
         changes = profiles["as_of"].unique().sort().to_numpy().astype("datetime64[D]")
         unit = "symbols" if work.n_sessions == 1 else "dates"
         phases = Phases(self.progress, n_symbols if unit == "symbols" else work.n_sessions, unit)
@@ -175,7 +178,7 @@ class _Batch:
                 raise
             span = (panel.column(sessions[0]), panel.column(sessions[-1]))
             known = newest_profiles(profiles, sessions[0].item())
-            tables = phases.compute(panel, known, span, half_life=self.settings.half_life)
+            tables = phases.compute(panel, known, events, span, half_life=self.settings.half_life)
             self._write(tables, sessions, usable, is_new=is_new)
             self._account(panel, usable, is_new=is_new)
             self.store.ledger.runs.beat(self.outcome.run_id)

@@ -36,11 +36,18 @@ class Phases:
             progress.start_phase(phase_id, name, total, unit)
 
     def compute(
-        self, panel: Panel, profiles: pl.DataFrame, span: tuple[int, int], *, half_life: int
+        self,
+        panel: Panel,
+        profiles: pl.DataFrame,
+        events: pl.DataFrame,
+        span: tuple[int, int],
+        *,
+        half_life: int,
     ) -> dict[str, pl.DataFrame]:
         """Compute the rows of all symbol tables for the panel's columns ``span``, first and last.
 
-        ``profiles`` has one row a symbol, as known on these sessions.
+        ``profiles`` has one row a symbol, as known on these sessions; ``events`` the symbol and session of
+        what explains a large move.
         """
         first, last = span
         n_sessions = last - first + 1
@@ -49,7 +56,7 @@ class Phases:
         factors = [self._factors(panel, phase_id, span) for phase_id in FACTOR_SETS]
         factors.append(_provided(panel, profiles, span))
         risk = _risk(panel, profiles, span, half_life)
-        metrics = [symbol_metrics(panel, profiles, at=at) for at in range(first, last + 1)]
+        metrics = [symbol_metrics(panel, profiles, at=at, events=events) for at in range(first, last + 1)]
         self._advance("metrics")
         return {"symbol_factors": pl.concat(factors), **risk, "symbol_metrics": pl.concat(metrics)}
 
