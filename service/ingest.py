@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import polars as pl
 
@@ -45,6 +45,8 @@ class Ingested:
         Rows kept whose move is suspect, as ``SYMBOL YYYY-MM-DD``.
     release : int or None
         None when there was nothing to write.
+    status : str
+        ``failed`` when there were rows and none was kept.
     """
 
     rows_read: int
@@ -60,9 +62,14 @@ class Ingested:
     last_session: str | None = None
     release: int | None = None
 
+    @property
+    def status(self) -> Literal["completed", "failed"]:
+        """Whether anything was kept."""
+        return "completed" if self.accepted or not self.rows_read else "failed"
+
     def as_dict(self) -> dict[str, Any]:
-        """Return the fields as plain values."""
-        return asdict(self)
+        """Return the status and the fields as plain values."""
+        return {"status": self.status, **asdict(self)}
 
 
 def ingest_prices(

@@ -118,3 +118,23 @@ def test_a_catalog_that_cannot_be_written_does_not_undo_a_release(sample_store, 
             writer.replace("profiles", store.read("profiles").head(0), symbols=["NOBODY"])
             writer.publish()
         assert store.release().number == before + 1
+
+
+BAD = "date,symbol,close\n2024-06-01,SPY,10\n2024-06-03,SPY,-1\n2024-06-04,SPY,\n"  # the first is a Saturday
+
+
+def test_an_ingest_that_keeps_nothing_has_failed(ridgeline, tmp_path, capsys):
+    (tmp_path / "prices.csv").write_text(BAD)
+    command = ("ingest", tmp_path / "prices.csv", "--store", tmp_path / "store")
+    for release in (1, None):  # the second time the quarantine has them all
+        said = ridgeline(*command, code=4)
+        assert (said["status"], said["accepted"], said["release"]) == ("failed", 0, release)
+        assert said["quarantined"] == {"missing_price": 1, "non_positive_price": 1, "not_a_session": 1}
+        assert run([*map(str, command)]) == 4
+        assert "none of the 3 rows was kept (1 missing_price, 1 non_positive_price" in capsys.readouterr().err
+
+
+def test_an_ingest_that_keeps_a_row_is_done(ridgeline, tmp_path):
+    (tmp_path / "prices.csv").write_text(f"{BAD}2024-06-05,SPY,10\n")
+    said = ridgeline("ingest", tmp_path / "prices.csv", "--store", tmp_path / "store")
+    assert (said["status"], said["accepted"]) == ("completed", 1)

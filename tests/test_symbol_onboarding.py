@@ -69,3 +69,13 @@ def test_three_tries_and_more_symbols_than_room(sample_store, tmp_path, prices):
     done = process(path, fetch)
     assert len(done.failed) == 70
     assert sorted(asked) == sorted([f"X{n:03d}" for n in range(70)] * 3)
+
+
+def test_a_symbol_whose_prices_are_all_quarantined_does_not_arrive(sample_store, tmp_path, prices):
+    path = tmp_path / "store"
+    copytree(sample_store, path)
+    with open_store(path) as store:
+        store.ledger.symbol_queue.enqueue(["NEWCO"], portfolio_id=None, owner="ann")
+    fetch = fetch_from_files(prices)
+    done = process(path, lambda symbol: fetch(symbol).with_columns(adj_close=-1.0).head(7))
+    assert (done.arrived, done.failed) == ([], {"NEWCO": "none of 7 prices could be kept"})

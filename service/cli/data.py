@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import rich_click as click
 
-from service.cli.app import DATE, EXIT_OK, cli, shared
+from service.cli.app import DATE, EXIT_FAILED, EXIT_OK, cli, shared
 
 if TYPE_CHECKING:
     from service.ingest import Ingested
@@ -150,11 +150,18 @@ def status(store_path: Path | None, as_json: bool) -> int:
 def _show_ingested(title: str, result: "Ingested", as_json: bool) -> int:
     from service.cli.output import print_fields, print_json
 
+    refused = [f"{count} {reason}" for reason, count in result.quarantined.items()]
     if as_json:
         print_json(result.as_dict())
+    else:
+        shown = {**result.as_dict(), "quarantined": refused}
+        shown["release"] = "nothing to do" if result.release is None else result.release
+        print_fields(title, shown)
+    if result.status == "completed":
         return EXIT_OK
-    shown = result.as_dict()
-    shown["quarantined"] = [f"{count} {reason}" for reason, count in result.quarantined.items()]
-    shown["release"] = "nothing to do" if result.release is None else result.release
-    print_fields(title, shown)
-    return EXIT_OK
+    click.echo(
+        f"ridgeline: none of the {result.rows_read} rows was kept ({', '.join(refused)}); "
+        "the table quarantine names each",
+        err=True,
+    )
+    return EXIT_FAILED

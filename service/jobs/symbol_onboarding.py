@@ -100,15 +100,17 @@ def _store(store: Store, done: Processed, found: dict[Job, pl.DataFrame | str]) 
     frames = [frame for frame in found.values() if isinstance(frame, pl.DataFrame)]
     if frames:
         ingest_prices(store, pl.concat(frames))
+    known = store.ledger.symbols.ids()
     for job, result in found.items():
-        if isinstance(result, pl.DataFrame):
+        if isinstance(result, pl.DataFrame) and job.symbol in known:
             queue.complete(job.job_id)
             done.arrived.append(job.symbol)
             done.retried.pop(job.symbol, None)
             continue
-        queue.fail(job.job_id, result)
+        reason = result if isinstance(result, str) else f"none of {result.height} prices could be kept"
+        queue.fail(job.job_id, reason)
         ended = queue.jobs([job.symbol])[job.symbol].status == "failed"
-        (done.failed if ended else done.retried)[job.symbol] = result
+        (done.failed if ended else done.retried)[job.symbol] = reason
         if ended:
             done.retried.pop(job.symbol, None)
 
