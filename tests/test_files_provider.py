@@ -46,6 +46,9 @@ def test_a_minimal_file(csv) -> None:
         'date,symbol,close\n"2024-05-30","AAA","10"\n2024-05-31,AAA, 11.5 \n',
         "close,note,symbol,date\n10,x,AAA,2024-05-30\n11.5,,AAA,2024-05-31\n",
         GOOD + ",,\n",
+        GOOD + "\n  \n",
+        GOOD.replace("close\n", "close,volume\n").replace("0\n", "0,\n").replace("5\n", "5,\n"),
+        GOOD.replace("date,", "Session,"),
     ],
 )
 def test_spellings_of_the_same_file(csv, text: str) -> None:
@@ -72,7 +75,22 @@ def test_spellings_of_the_same_file(csv, text: str) -> None:
         (GOOD + "2024-06-03,,10\n", "row 4, column symbol: None is missing"),
         (GOOD + "2024-06-03,A B,10\n", "row 4, column symbol: 'A B' is not"),
         (GOOD + f"2024-06-03,{'A' * 101},10\n", "row 4, column symbol"),
-        (GOOD + "2024-06-03,AAA,10,extra\n", "cannot be read"),
+        (GOOD + "2024-06-03,AAA,10,extra\n", "row 4: expected 3 cells as in the header, found 4"),
+        (GOOD + "2024-06-03,AAA,10,\n", "row 4: expected 3 cells as in the header, found 4"),
+        (GOOD + "2024-06-03,AAA\n", "row 4: expected 3 cells as in the header, found 2"),
+        (GOOD + ",,\n\n2024-06-03,AAA,1,234.5\n", "row 6: expected 3 cells as in the header, found 4"),
+        (
+            GOOD + '"2024-06-03",AAA,"1,5"\n2024-06-04,AAA\n',
+            "row 5: expected 3 cells as in the header, found 2",
+        ),
+        (
+            "\ufeff" + GOOD.replace("\n", "\r\n") + "2024-06-03\r\n",
+            "row 4: expected 3 cells as in the header, found 1",
+        ),
+        (
+            "date,symbol,close,volume\n2024-05-30,AAA,10,\n2024-05-31,AAA,10\n",
+            "row 3: expected 4 cells as in the header, found 3",
+        ),
         (GOOD.encode() + "2024-06-03,Ä,10\n".encode("latin-1"), "UTF-8"),
     ],
 )

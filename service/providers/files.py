@@ -12,6 +12,7 @@ from typing import TypeAlias
 import polars as pl
 
 from service.errors import InputError
+from service.providers.cells import read_cells
 
 SOURCE = "files"
 DATE, SESSION = "date", "session"  # a file may call it either
@@ -120,7 +121,8 @@ def _each(path: Path, read: Callable[[Path], pl.DataFrame]) -> pl.DataFrame:
 
 def _read(file: Path, types: Types, *, required: tuple[str, ...]) -> pl.DataFrame:
     """Read one file into the columns of ``types`` and ``row``, its number in the file."""
-    raw = _raw(file)
+    raw = read_cells(file)
+    raw = raw if SESSION in raw.columns else raw.rename({DATE: SESSION}, strict=False)
     missing = [name for name in required if name not in raw.columns]
     if missing:
         raise InputError(
@@ -146,25 +148,6 @@ def _read(file: Path, types: Types, *, required: tuple[str, ...]) -> pl.DataFram
             frame = frame.with_columns(pl.col(name).str.to_uppercase())
             _refuse(file, frame, ~pl.col(name).str.contains(SYMBOL), name, "is not 1–100 of A–Z 0–9 . _ -")
     return frame.select("row", *types)
-
-
-def _raw(file: Path) -> pl.DataFrame:
-    """Read a file with its header trimmed and in lower case; CSV cells stay text, which ``_typed`` parses."""
-    try:
-        if file.suffix.lower() == ".parquet":
-            raw = pl.read_parquet(file)
-        else:
-            raw = pl.read_csv(file, infer_schema=False)
-    except pl.exceptions.NoDataError as error:
-        raise InputError(f"{file}: empty; write a header and rows") from error
-    except (pl.exceptions.PolarsError, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"{file}: cannot be read ({reason}); give a UTF-8 CSV or a Parquet file") from error
-    names = [name.strip().casefold() for name in raw.columns]
-    raw.columns = raw.columns if len(set(names)) < len(names) else names
-    if raw.columns != names:
-        raise InputError(f"{file}: two columns have one name; columns are {', '.join(raw.columns)}")
-    return raw if SESSION in names else raw.rename({DATE: SESSION}, strict=False)
 
 
 def _typed(file: Path, given: pl.DataFrame, name: str, dtype: type[pl.DataType]) -> pl.Series:
