@@ -49,6 +49,7 @@ def test_a_minimal_file(csv) -> None:
         GOOD + "\n  \n",
         GOOD.replace("close\n", "close,volume\n").replace("0\n", "0,\n").replace("5\n", "5,\n"),
         GOOD.replace("date,", "Session,"),
+        "session,date,symbol,close\n2024-05-30, 2024-05-30,AAA,10\n2024-05-31,2024-05-31,AAA,11.5\n",
     ],
 )
 def test_spellings_of_the_same_file(csv, text: str) -> None:
@@ -99,6 +100,29 @@ def test_what_is_wrong_is_named(csv, text: str | bytes, message: str) -> None:
     with pytest.raises(InputError, match=message) as caught:
         files.read_prices(path)
     assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("2024-05-30,2024-05-31", r"row 3: .* date \(2024-05-31\) and session \(2024-05-30\) differ"),
+        ("2024-05-30,", r"row 3: the columns date \(None\)"),
+        (",2024-05-30", r"session \(None\) differ; keep one of the two"),
+        ("2024-05-30,05/30/2024", "row 3, column date: '05/30/2024' is not a date"),
+    ],
+)
+def test_a_date_and_a_session_must_agree(csv, row: str, message: str) -> None:
+    path = csv(f"session,date,symbol,close,kind\n2024-05-29,2024-05-29,A,1,split\n{row},A,1,split\n")
+    for read in (files.read_prices, files.read_actions):
+        with pytest.raises(InputError, match=message):
+            read(path)
+
+
+def test_a_date_and_a_session_of_two_types_may_agree(tmp_path: Path) -> None:
+    path, day = tmp_path / "both.parquet", date(2024, 5, 30)
+    frame = pl.DataFrame({"date": [day], "session": ["2024-05-30"], "symbol": ["A"], "close": [1.0]})
+    frame.write_parquet(path)
+    assert files.read_prices(path)["session"].to_list() == [day]
 
 
 def test_a_missing_price_is_left_to_the_checks(csv) -> None:

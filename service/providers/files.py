@@ -130,10 +130,13 @@ def _read(file: Path, types: Types, *, required: tuple[str, ...]) -> pl.DataFram
             f"it has {', '.join(raw.columns) or 'none'}"
         )
     known = [name for name in types if name in raw.columns]
-    text = raw.select(known).with_columns(pl.col(pl.String).str.strip_chars().replace("", None))
+    both = [DATE] if SESSION in known and DATE in raw.columns else []
+    text = raw.select(known + both).with_columns(pl.col(pl.String).str.strip_chars().replace("", None))
     given = text.with_row_index("row", offset=2).filter(~pl.all_horizontal(pl.col(known).is_null()))
     if given.is_empty():
         raise InputError(f"{file}: no rows under the header")
+    if both:
+        _refuse_two_dates(file, given)
     typed = [_typed(file, given, name, types[name]) for name in known]
     absent = [pl.lit(None, dtype).alias(name) for name, dtype in types.items() if name not in known]
     frame = given.select("row", *typed).with_columns(absent)
@@ -148,6 +151,17 @@ def _read(file: Path, types: Types, *, required: tuple[str, ...]) -> pl.DataFram
             frame = frame.with_columns(pl.col(name).str.to_uppercase())
             _refuse(file, frame, ~pl.col(name).str.contains(SYMBOL), name, "is not 1–100 of A–Z 0–9 . _ -")
     return frame.select("row", *types)
+
+
+def _refuse_two_dates(file: Path, given: pl.DataFrame) -> None:
+    """Refuse a file whose dates and sessions differ: which of the two holds is not ours to say."""
+    days = given.select("row", *(_typed(file, given, name, pl.Date) for name in (DATE, SESSION)))
+    differ = days.filter(pl.col(DATE).ne_missing(pl.col(SESSION)))
+    if not differ.is_empty():
+        row, day, session = differ.row(0)
+        raise InputError(
+            f"{file}: row {row}: the columns date ({day}) and session ({session}) differ; keep one of the two"
+        )
 
 
 def _typed(file: Path, given: pl.DataFrame, name: str, dtype: type[pl.DataType]) -> pl.Series:
