@@ -18,14 +18,18 @@ def symbol_view(store: Store, symbol: str, asof: date | None) -> dict[str, Any]:
     ------
     UsageError
         The store does not know the symbol, or computed nothing for it by then.
+    FailedError
+        Nothing is computed yet.
     """
     release = store.release()
     if symbol not in store.ledger.symbols.ids():
         raise UsageError(f"{symbol} is unknown to {store.path}; ingest its prices first")
     computed = computed_sessions(store, release)
+    if not len(computed):
+        raise FailedError(f"{store.path} has no computed session; run `ridgeline batch run` first")
     known = computed if asof is None else computed[computed <= np.datetime64(asof)]
     if not len(known):
-        raise FailedError(f"{store.path} has nothing computed by {asof or 'now'}; run `ridgeline batch run`")
+        raise UsageError(f"nothing is computed on or before {asof}; the first session is {computed[0]}")
     session: date = known[-1].item()
     factors, metrics = (
         store.read(table, release=release, sessions=(session, session), symbols=[symbol])
