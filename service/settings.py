@@ -27,7 +27,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         URL of the database that holds the ledger, ``postgresql://user:password@host/name`` say; SQLite in the
         store when not given.
     backfill_sessions : int
-        Missed sessions that one run of the batch makes good.
+        Sessions that one run of the batch computes at most, missed ones and those that prices made stale.
     coverage_threshold : float
         Share of the active symbols that must have a price before a session is computed.
     half_life : int

@@ -70,8 +70,12 @@ def add(connection: sa.Connection, draft: Release) -> Release:
     return release
 
 
-def publish(ledger: Database, lease: Lease, draft: Release, recomputed: Mapping[str, date]) -> Release:
+def publish(
+    ledger: Database, lease: Lease, draft: Release, recomputed: Mapping[str, date], resume: date | None
+) -> Release:
     """Publish a draft under a lease, and clear the recompute marks that it fulfills, in one transaction.
+
+    Marks that it fulfills up to the session ``resume`` alone are moved there.
 
     Raises
     ------
@@ -80,7 +84,7 @@ def publish(ledger: Database, lease: Lease, draft: Release, recomputed: Mapping[
     """
     with ledger.writing("releases") as connection:
         check(connection, lease)
-        clear_marks(connection, recomputed)
+        clear_marks(connection, recomputed, resume)
         return add(connection, draft)
 
 

@@ -73,11 +73,14 @@ class Symbols:
             return dict(connection.execute(query).all())
 
 
-def clear_marks(connection: sa.Connection, done: Mapping[str, date]) -> None:
-    """Clear marks that a job fulfilled from the given sessions on; one set earlier meanwhile stays."""
+def clear_marks(connection: sa.Connection, done: Mapping[str, date], resume: date | None) -> None:
+    """Clear marks that a job fulfilled from the given sessions on, or move them on to where it stopped.
+
+    One that was set earlier meanwhile stays.
+    """
     for name, session in sorted(done.items()):
         fulfilled = (symbols.c.symbol == name) & (symbols.c.recompute_from >= session)
-        connection.execute(sa.update(symbols).where(fulfilled).values(recompute_from=None))
+        connection.execute(sa.update(symbols).where(fulfilled).values(recompute_from=resume))
 
 
 def _ids(connection: sa.Connection) -> dict[str, int]:

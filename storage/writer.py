@@ -93,6 +93,7 @@ class Writer:
         session: date | None = None,
         run_id: str | None = None,
         recomputed: Mapping[str, date] | None = None,
+        resume: date | None = None,
     ) -> Release:
         """Publish all changes at once, durably, as the next release.
 
@@ -104,6 +105,8 @@ class Writer:
             The run that did the work.
         recomputed : mapping of str to date, optional
             Recompute marks that the work fulfills, as they were read when it began.
+        resume : date, optional
+            Session from which on those marks are not fulfilled yet; they stay from there on.
 
         Raises
         ------
@@ -119,7 +122,7 @@ class Writer:
             self._lake.make_durable(table_named(name), since, delta.version())
             versions[name] = delta.version()
         draft = replaced(self.base, versions=versions, session=session or self.base.session, run_id=run_id)
-        self.base = releases.publish(self._ledger, self._lease, draft, recomputed or {})
+        self.base = releases.publish(self._ledger, self._lease, draft, recomputed or {}, resume)
         self._changed.clear()
         # What is published is published: a catalog that cannot be written now is written by the next writer.
         with suppress(OSError, StorageError):

@@ -171,6 +171,17 @@ def test_publishing_clears_the_marks_it_fulfills(store):
     assert symbols.recompute_marks() == {"B": date(2017, 1, 3), "C": DAY}
 
 
+def test_marks_fulfilled_in_part_move_on(store):
+    symbols, later = store.ledger.symbols, date(2017, 12, 1)
+    symbols.register("ABC", "files")
+    symbols.mark_recompute({"A": DAY, "B": DAY, "C": DAY})
+    read = symbols.recompute_marks()
+    symbols.mark_recompute({"B": date(2017, 1, 3)})
+    with store.writing("symbol", owner="test") as writer:
+        writer.publish(recomputed={name: read[name] for name in "AB"}, resume=later)
+    assert symbols.recompute_marks() == {"A": later, "B": date(2017, 1, 3), "C": DAY}
+
+
 def test_releases_of_an_unknown_layer_are_refused(store):
     with pytest.raises(NotFound, match="no layer 'lunch'"), store.writing("lunch", owner="test"):
         pass

@@ -18,6 +18,7 @@ from service.ingest import ingest_prices, ingest_table
 from service.jobs.progress import Level, Silent
 from service.jobs.symbol_batch import JOB, Outcome, backfill, run_symbol_batch
 from service.jobs.symbol_phases import PHASES
+from service.jobs.work_list import nightly_work
 from service.providers.simulated import simulate
 from service.settings import Settings
 from storage.errors import Locked
@@ -172,6 +173,63 @@ def test_a_changed_price_makes_its_session_and_all_later_ones_stale(store: Store
     fill_back(other, DAYS[-6], DAYS[-1])
     for day in DAYS[-6:]:
         assert_same_numbers(store, other, day)
+
+
+def test_a_new_symbol_moves_others_and_is_worked_off_within_the_limit(store: Store, other: Store) -> None:
+    """Its specific variance is in the floor and the medians of all sessions on which it is fitted."""
+    arriving = pl.col("symbol") == MARKET.symbols[-1]
+    fill(other, MARKET.prices.filter(~arriving))
+    fill_back(other, DAYS[-9], DAYS[-1])
+    old = rows(other, "risk_loadings", DAYS[-1])
+    ingest_prices(other, MARKET.prices.filter(arriving))
+    few, recorder = Settings(backfill_sessions=4), Recorder()
+    first = run_symbol_batch(other, few, recorder)
+    assert first.sessions == text([*DAYS[-9:-6], DAYS[-1]])
+    assert (first.recomputed, first.remainder) == (4, 5)
+    [(level, said)] = recorder.activity
+    assert (level, said.partition(";")[0]) == (
+        "warning", f"5 sessions remain, those from {DAYS[-6]} on with stale numbers",
+    )  # fmt: skip
+    assert other.ledger.symbols.recompute_marks() == {MARKET.symbols[-1]: DAYS[-6]}
+    new = rows(other, "risk_loadings", DAYS[-1]).filter(~arriving)
+    assert new.drop("loading").equals(old.drop("loading"))
+    assert not new.equals(old)
+    assert run(other, settings=few).sessions == text([*DAYS[-6:-3], DAYS[-1]])
+    assert run(other, settings=few).sessions == text(DAYS[-3:])
+    assert run(other, settings=few).sessions == []
+    assert other.ledger.symbols.recompute_marks() == {}
+    fill_back(store, DAYS[-9], DAYS[-1])
+    for day in DAYS[-9:]:
+        assert_same_numbers(other, store, day)
+
+
+WEEK = np.array(DAYS[:8], dtype="datetime64[D]")
+
+
+@pytest.mark.parametrize(
+    ("computed", "marks", "limit", "new", "again", "resume"),
+    [
+        ([], {"A": 2}, 3, [7], [], None),  # nothing is computed: nothing is stale
+        ([0, 1, 2, 3, 4, 5, 6, 7], {"A": 2}, 30, [], [2, 3, 4, 5, 6, 7], None),
+        ([0, 1, 2, 3, 4, 5, 6, 7], {"A": 2}, 3, [], [2, 3, 7], 4),
+        ([0, 1, 2, 3, 4, 5, 6], {"A": 5, "B": 1}, 3, [7], [1, 2], 3),
+        ([0, 1, 3, 5, 6], {"A": 3}, 4, [2, 4, 7], [3], 5),  # gaps and stale ones take turns
+        ([0, 1, 3, 5, 6], {"A": 6}, 4, [2, 4, 7], [6], None),
+        ([0, 1, 2, 3, 4, 5, 6, 7], {"A": 6}, 1, [], [6], 7),  # the target alone would be done for ever
+        ([0, 1, 2, 3, 4, 5, 6, 7], {"A": 7}, 1, [], [7], None),
+        ([0, 1, 2, 3, 4, 5, 6], {"A": 6}, 1, [7], [], 6),
+    ],
+)
+def test_what_a_run_takes_on(
+    computed: list[int], marks: dict[str, int], limit: int, new: list[int], again: list[int], resume: int
+) -> None:
+    asked = {name: DAYS[at] for name, at in marks.items()}
+    work = nightly_work(WEEK, WEEK[computed], asked, limit=limit)
+    assert (work.new.tolist(), work.again.tolist()) == ([DAYS[k] for k in new], [DAYS[k] for k in again])
+    assert work.resume == (None if resume is None else DAYS[resume])
+    assert work.n_sessions <= limit
+    expected = {name: day for name, day in asked.items() if resume is None or day < DAYS[resume]}
+    assert work.marks == expected
 
 
 def test_a_backfill_fulfills_no_mark(store: Store) -> None:

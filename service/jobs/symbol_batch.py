@@ -41,7 +41,7 @@ class Outcome:
     sessions : list of str
         The computed ones; ``recomputed`` of them had been computed before.
     remainder : int
-        Missing sessions that are left to later runs.
+        Sessions, missing or stale, that are left to later runs.
     symbols : int
         Symbols with a price in the panel of the last portion.
     missing_proxies : list of str
@@ -132,9 +132,11 @@ def _run(
             outcome.remainder = work.remainder
             if work.n_sessions:
                 _Batch(store, settings, progress, writer, outcome).compute(work)
+            if work.remainder:
+                progress.add_activity(_left(work), "warning")
             if outcome.sessions or work.marks:
                 newest: date | None = writer.read("factor_covariance", columns=["session"])["session"].max()  # type: ignore[assignment]
-                writer.publish(session=newest, run_id=run.run_id, recomputed=work.marks)
+                writer.publish(session=newest, run_id=run.run_id, recomputed=work.marks, resume=work.resume)
             outcome.release = writer.base.number
     except BaseException as error:
         summary = outcome.as_dict()
@@ -146,6 +148,14 @@ def _run(
     if outcome.sessions:
         store.write_catalog()
     return outcome
+
+
+def _left(work: Work) -> str:
+    stale = "" if work.resume is None else f", those from {work.resume} on with stale numbers"
+    return (
+        f"{work.remainder} sessions remain{stale}; the next runs compute them, oldest first, "
+        "as many at once as the setting backfill_sessions allows"
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,9 +21,11 @@ class Work:
     target : np.datetime64 or None
         The session without which the run has failed; any other one may be skipped.
     remainder : int
-        Missing sessions that are left to later runs.
+        Sessions, missing or stale, that are left to later runs.
     marks : mapping of str to date
-        Recompute marks of symbols that ``again`` fulfills.
+        Recompute marks of symbols that ``again`` fulfills, as far as ``resume`` if that is given.
+    resume : date or None
+        The oldest stale session that is left.
     """
 
     new: DateArray
@@ -31,6 +33,7 @@ class Work:
     target: np.datetime64 | None = None
     remainder: int = 0
     marks: Mapping[str, date] = field(default_factory=dict)
+    resume: date | None = None
 
     @property
     def n_sessions(self) -> int:
@@ -48,18 +51,27 @@ def nightly_work(priced: DateArray, computed: DateArray, marks: Mapping[str, dat
     computed : DateArray
         ``(n_computed,)`` sessions with rows, ascending. Gaps are looked for from the first one on.
     marks : mapping of str to date
-        Session from which each symbol is stale. All computed sessions from the earliest mark on are done
-        again, for every symbol: two statistics of the universe couple the symbols of a session.
+        Session from which each symbol is stale. All computed sessions from the earliest mark on are stale,
+        for every symbol: the floor of the specific variances and the medians that stand in for short
+        histories are taken over the whole universe, so that a changed or a new symbol moves the loadings of
+        others on every session on which it is fitted.
     limit : int
-        Missing sessions that one run makes good, the target among them, the oldest gaps first.
+        Sessions that one run computes: the target if it is missing or stale, then the oldest others.
     """
     is_gap = (priced >= computed[0]) & (priced < priced[-1]) if len(computed) else np.zeros(len(priced), bool)
-    gaps = np.setdiff1d(priced[is_gap], computed)
-    target = np.setdiff1d(priced[-1:], computed)
-    room = limit - len(target)
-    stale = computed >= np.datetime64(min(marks.values())) if marks else np.zeros(len(computed), bool)
-    new = np.union1d(gaps[:room], target)
-    return Work(new, computed[stale], priced[-1], max(0, len(gaps) - room), dict(marks))
+    missing = np.setdiff1d(np.append(priced[is_gap], priced[-1:]), computed)
+    stale = computed[computed >= np.datetime64(min(marks.values()))] if marks else computed[:0]
+    due = np.union1d(missing, stale)
+    others = due[due != priced[-1]]
+    lead = due[due == priced[-1]]
+    if limit == 1 and len(others):  # a stale target is marked until all before it are done: they would wait
+        lead = np.setdiff1d(lead, stale)
+    chosen = np.union1d(lead, others[: limit - len(lead)])
+    left = np.setdiff1d(stale, chosen)
+    resume: date | None = left[0].item() if len(left) else None
+    fulfilled = {name: mark for name, mark in marks.items() if resume is None or mark < resume}
+    new, again = np.intersect1d(chosen, missing), np.intersect1d(chosen, stale)
+    return Work(new, again, priced[-1], len(due) - len(chosen), fulfilled, resume)
 
 
 def portions(work: Work, size: int, changes: DateArray) -> Iterator[tuple[DateArray, bool]]:
