@@ -30,6 +30,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Sessions that one run of the batch computes at most, missed ones and those that prices made stale.
     coverage_threshold : float
         Share of the active symbols that must have a price before a session is computed.
+    retention_hours : float
+        Age from which ``ridgeline compact`` deletes files that no release names.
     half_life : int
         Sessions after which a weight of the factor covariance has halved.
     option_rate : float
@@ -54,6 +56,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ledger: str | None = None
     backfill_sessions: Annotated[int, Meta(ge=1)] = 30
     coverage_threshold: Annotated[float, Meta(ge=0, le=1)] = 0.8
+    retention_hours: Annotated[float, Meta(ge=0, le=876_000)] = 168.0
     half_life: Annotated[int, Meta(ge=1)] = 42
     option_rate: Annotated[float, Meta(ge=-1, le=1)] = 0.04
     session_close: Annotated[str, Meta(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")] = "16:30"

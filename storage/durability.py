@@ -25,7 +25,7 @@ def fsync_commits(table: Path, since: int, until: int) -> None:
     """Force the data, log entries and checkpoints of the commits ``since < version <= until`` to disk."""
     log = table / LOG
     entries = [_entry(log, version) for version in range(since + 1, until + 1)]
-    added = {action["add"]["path"] for entry in entries for action in _actions(entry) if "add" in action}
+    added = {action["add"]["path"] for entry in entries for action in read_actions(entry) if "add" in action}
     checkpoints = [path for path in log.glob("*.checkpoint.parquet") if since < _version(path) <= until]
     hint = log / "_last_checkpoint"
     for path in [*(table / name for name in added), *entries, *checkpoints, *([hint] if checkpoints else [])]:
@@ -59,12 +59,13 @@ def _version(path: Path) -> int:
     return int(path.name.partition(".")[0])
 
 
-def _actions(entry: Path) -> list[dict[str, dict[str, str]]]:
+def read_actions(entry: Path) -> list[dict[str, dict[str, str]]]:
+    """Return the actions of a log entry; ``ValueError`` for a torn one."""
     return [json.loads(line) for line in entry.read_text().splitlines()]
 
 
 def _readable(entry: Path) -> bool:
     try:
-        return bool(_actions(entry))
+        return bool(read_actions(entry))
     except ValueError:
         return False

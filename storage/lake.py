@@ -5,6 +5,8 @@ quarter, and its rows are sorted by the table's key: so replacing a range rewrit
 and nothing else.
 """
 
+from collections.abc import Iterable
+from datetime import timedelta
 from pathlib import Path
 from threading import Lock
 from typing import TypeAlias
@@ -17,6 +19,7 @@ from storage.durability import drop_torn_tail, fsync, fsync_commits
 from storage.errors import Corrupt, InvalidLocation
 from storage.scan import DataFile, data_files
 from storage.table import Table
+from storage.vacuum import Vacuumed, vacuum
 
 Files: TypeAlias = tuple[DataFile, ...]
 
@@ -113,6 +116,12 @@ class Lake:
                     f"{self.path(table)} cannot be restored to version {version}: {error}"
                 ) from error
         return delta
+
+    def vacuum(self, table: Table, released: Iterable[int], *, older_than: timedelta) -> Vacuumed:
+        """Delete files that no released version holds; ``storage.vacuum`` says which, and when to call it."""
+        if not self.is_local:
+            return Vacuumed(0, 0)
+        return vacuum(Path(self.path(table)), released, older_than=older_than)
 
     def make_durable(self, table: Table, since: int, until: int) -> None:
         """Force the commits after ``since`` up to ``until`` to disk; on an object store their PUTs did."""

@@ -9,7 +9,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Self
 
@@ -24,6 +24,7 @@ from storage.releases import Release
 from storage.scan import read_files, read_whole, selection
 from storage.schemas import TABLES, table_named, tables_of
 from storage.table import Table
+from storage.vacuum import Vacuumed
 from storage.writer import Writer
 
 LAYERS = tuple(dict.fromkeys(table.layer for table in TABLES.values()))
@@ -175,6 +176,26 @@ class Store:
         """Merge the small files of closed quarters and publish; the newest release when there are none."""
         with self.writing(layer, owner=owner) as writer:
             return writer.publish(run_id=run_id) if writer.compact() else writer.base
+
+    def vacuum(self, layer: str = "symbol", *, older_than: timedelta, owner: str = "vacuum") -> Vacuumed:
+        """Delete files that no release names: left by jobs that were killed, or that wrote a range twice.
+
+        Every release stays as it is, and so does whoever reads one.
+
+        Parameters
+        ----------
+        older_than : timedelta
+            Age below which a file stays all the same.
+        """
+        with self.writing(layer, owner=owner):
+            history = self.releases(layer=layer)
+            done = [
+                self._lake.vacuum(
+                    table, {each.versions.get(table.name, 0) for each in history}, older_than=older_than
+                )
+                for table in tables_of(layer)
+            ]
+        return Vacuumed(sum(each.files for each in done), sum(each.size for each in done))
 
     def sql(self, query: str) -> pl.DataFrame:
         """Run a query on ``analytics.duckdb``, read-only; ``InvalidQuery`` in DuckDB's words.

@@ -41,6 +41,7 @@ def advance(store, *, owner):
         release = writer.publish(session=ORIGIN + timedelta(days=value))
     if value % 3 == 0:
         release = store.compact(owner=owner)
+        store.vacuum(older_than=timedelta(0), owner=owner)
     return release
 
 

@@ -114,14 +114,24 @@ def sql(query: str, store_path: Path | None, as_json: bool) -> int:
 @cli.command()
 @shared
 def compact(store_path: Path | None, as_json: bool) -> int:
-    """Merge the small files of closed quarters; changes no answer."""
+    """Merge the small files of closed quarters, delete files that no release names; changes no answer."""
+    from datetime import timedelta
+
     from service.cli.output import print_fields, print_json
     from service.cli.resources import opened
+    from storage.store import LAYERS
 
-    with opened(store_path) as (store, _):
-        before = store.release()
-        release = store.compact()
-    answer = {"release": release.number, "compacted": release.number != before.number}
+    with opened(store_path) as (store, settings):
+        before = [store.release(layer=layer) for layer in LAYERS]
+        after = [store.compact(layer) for layer in LAYERS]
+        age = timedelta(hours=settings.retention_hours)
+        vacuumed = [store.vacuum(layer, older_than=age, owner="compact") for layer in LAYERS]
+    answer = {
+        "release": after[LAYERS.index("symbol")].number,
+        "compacted": after != before,
+        "deleted_files": sum(each.files for each in vacuumed),
+        "deleted_bytes": sum(each.size for each in vacuumed),
+    }
     if as_json:
         print_json(answer)
     else:
