@@ -16,7 +16,7 @@ import duckdb
 import polars as pl
 
 from storage.durability import fsync
-from storage.errors import Corrupt, InvalidQuery, NotFound
+from storage.errors import Corrupt, InvalidQuery, NotFound, NotWritten
 from storage.releases import Release
 from storage.scan import DataFile
 from storage.table import DType, Table
@@ -66,7 +66,21 @@ def drafting(path: Path) -> Iterator[Path]:
     The draft lies in a folder that only its owner may enter, since DuckDB creates files, and a log beside
     them, that everybody may read. One process drafts at a time: ask the ledger what to write within, and the
     newest wins.
+
+    Raises
+    ------
+    NotWritten
+        The folder takes no draft, or the draft cannot be moved into place.
     """
+    try:
+        with _locked_draft(path) as draft:
+            yield draft
+    except OSError as error:
+        raise NotWritten(f"{path} cannot be written: {error}; the next job tries again") from error
+
+
+@contextmanager
+def _locked_draft(path: Path) -> Iterator[Path]:
     folder = path.with_name(f".{path.stem}")
     folder.mkdir(mode=0o700, exist_ok=True)
     descriptor = os.open(folder, os.O_RDONLY)
@@ -85,7 +99,20 @@ def drafting(path: Path) -> Iterator[Path]:
 
 
 def write(draft: Path, views: Views, copies: Mapping[str, pl.DataFrame]) -> None:
-    """Write a catalog of views and copied tables in the format of DuckDB 1.0, which every 1.x opens too."""
+    """Write a catalog of views and copied tables in the format of DuckDB 1.0, which every 1.x opens too.
+
+    Raises
+    ------
+    NotWritten
+        DuckDB could not write it; what lies at ``draft`` is no catalog.
+    """
+    try:
+        _write(draft, views, copies)
+    except duckdb.Error as error:
+        raise NotWritten(f"{draft} cannot be written: {error}; the next job tries again") from error
+
+
+def _write(draft: Path, views: Views, copies: Mapping[str, pl.DataFrame]) -> None:
     with duckdb.connect() as connection:
         connection.execute(f"ATTACH {_text(str(draft))} AS catalog (STORAGE_VERSION 'v1.0.0')")
         connection.execute("USE catalog")
@@ -145,12 +172,21 @@ def release_table(newest: Sequence[Release], lake: str) -> pl.DataFrame:
 
 def is_current(path: Path, releases: Sequence[Release], lake: str) -> bool:
     """Whether the catalog shows these releases, of the lake at this very place."""
+    return _shown(path) == sorted((release.number, lake) for release in releases)
+
+
+def is_of(path: Path, lake: str) -> bool:
+    """Whether the catalog opens and shows releases, new or old, of the lake at this very place."""
+    return {place for _, place in _shown(path)} == {lake}
+
+
+def _shown(path: Path) -> list[tuple[int, str]]:
+    """Number and lake of the releases that a catalog shows; none when it does not open."""
     try:
         with _attached(path) as connection:
-            rows = connection.execute("SELECT number, lake FROM release ORDER BY number").fetchall()
+            return connection.execute("SELECT number, lake FROM release ORDER BY number").fetchall()
     except (NotFound, Corrupt, duckdb.Error):
-        return False
-    return rows == sorted((release.number, lake) for release in releases)
+        return []
 
 
 @contextmanager

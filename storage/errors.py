@@ -44,6 +44,10 @@ class Unreachable(Transient):
     """The ledger's database does not answer, or takes no more connections."""
 
 
+class NotWritten(Transient):
+    """A catalog could not be written, for want of room say; the release that it was to show stands."""
+
+
 class LeaseLost(Transient):
     """Another process took the layer over or wrote to its tables; nothing was published: start again."""
 

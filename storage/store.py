@@ -17,7 +17,7 @@ import polars as pl
 
 from storage import catalog, leases, releases
 from storage.durability import fsync
-from storage.errors import Corrupt, Refused
+from storage.errors import Corrupt, NotWritten, Refused
 from storage.lake import Files, Lake
 from storage.ledger import Ledger, ledger_at, ledger_in
 from storage.releases import Release
@@ -201,9 +201,15 @@ class Store:
         """Run a query on ``analytics.duckdb``, read-only; ``InvalidQuery`` in DuckDB's words.
 
         A catalog of other releases, or of the folder that the store was copied from, is written anew first.
+        Where that cannot be, in a folder that may only be read say, one of older releases answers: its table
+        ``release`` says which.
         """
         if not catalog.is_current(self.catalog_path, self._newest(), self._lake.root):
-            self.write_catalog()
+            try:
+                self.write_catalog()
+            except NotWritten:
+                if not catalog.is_of(self.catalog_path, self._lake.root):
+                    raise
         return catalog.query(self.catalog_path, query)
 
     def write_catalog(self) -> None:

@@ -125,7 +125,7 @@ class Writer:
         self.base = releases.publish(self._ledger, self._lease, draft, recomputed or {}, resume)
         self._changed.clear()
         # What is published is published: a catalog that cannot be written now is written by the next writer.
-        with suppress(OSError, StorageError):
+        with suppress(StorageError):
             self._show()
         return self.base
 

@@ -14,8 +14,9 @@ import pytest
 from polars.testing import assert_frame_equal
 from stores import by_key, days, metrics, prices, rows
 
+from storage import catalog
 from storage.catalog import SQL_TYPES
-from storage.errors import InvalidQuery
+from storage.errors import InvalidQuery, NotWritten
 from storage.schemas import TABLES
 from storage.store import open_store
 
@@ -149,6 +150,46 @@ def test_a_moved_store_gets_a_new_catalog(filled, tmp_path):
         with moved.writing("symbol", owner="test"):
             pass
         assert moved.sql("FROM prices").height == 20
+
+
+def test_a_catalog_that_duckdb_cannot_write_is_said_to_be_one(tmp_path):
+    with pytest.raises(NotWritten, match="cannot be written"):
+        catalog.write(tmp_path / "no" / "folder.duckdb", [], {})
+
+
+def test_what_duckdb_cannot_show_is_published_all_the_same(filled, monkeypatch):
+    before = filled.release().number
+    with filled.writing("symbol", owner="test") as writer, monkeypatch.context() as patched:
+        patched.setattr(catalog, "MACROS", ("no macro at all",))
+        writer.delete("prices", symbols=["A"])
+        assert writer.publish().number == before + 1
+        with pytest.raises(NotWritten):
+            filled.write_catalog()
+    assert filled.sql("FROM prices").height == 10
+
+
+def test_an_older_catalog_answers_where_none_can_be_written(filled, tmp_path):
+    stale = filled.catalog_path.read_bytes()
+    with filled.writing("symbol", owner="test") as writer:
+        writer.delete("prices", symbols=["A"])
+        writer.publish()
+    drafts = filled.path / ".analytics"
+    shutil.rmtree(drafts)
+    drafts.write_text("in the way: root may write to any folder")
+    filled.catalog_path.write_bytes(stale)
+    assert filled.sql("FROM prices").height == 20
+    assert filled.sql("SELECT max(number) AS n FROM release").item() == filled.release().number - 1
+    for broken in (b"torn", None):  # no catalog to fall back on
+        filled.catalog_path.unlink()
+        if broken:
+            filled.catalog_path.write_bytes(broken)
+        with pytest.raises(NotWritten, match=r"\.analytics"):
+            filled.sql("FROM prices")
+    filled.catalog_path.write_bytes(stale)
+    filled.close()
+    shutil.move(filled.path, tmp_path / "moved")
+    with open_store(tmp_path / "moved") as moved, pytest.raises(NotWritten, match=r"\.analytics"):
+        moved.sql("FROM prices")  # the catalog shows files of another folder
 
 
 @pytest.mark.skipif(not DUCKDB_1.exists(), reason=f"no DuckDB 1.x in {DUCKDB_1} (pip install --target it)")

@@ -4,6 +4,7 @@ Data-driven: what is missing is done, and a run that finds nothing missing publi
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import date
 from typing import Any, Literal
@@ -22,6 +23,7 @@ from service.jobs.progress import Progress
 from service.jobs.symbol_phases import Phases
 from service.jobs.work_list import Work, nightly_work, portions
 from service.settings import Settings
+from storage.errors import StorageError
 from storage.releases import Release
 from storage.store import Store
 from storage.writer import Writer
@@ -146,7 +148,8 @@ def _run(
     items = (len(outcome.sessions) + len(outcome.skipped), len(outcome.skipped))
     store.ledger.runs.finish(run.run_id, outcome.status, items=items, summary=outcome.as_dict())
     if outcome.sessions:
-        store.write_catalog()
+        with suppress(StorageError):  # the next job writes it: what was published stands without it
+            store.write_catalog()
     return outcome
 
 
