@@ -6,9 +6,7 @@ At expiration and after it a contract is worth what exercising it pays. Listed o
 exercised early; what that right is worth is not in these numbers.
 """
 
-import re
 from dataclasses import dataclass
-from datetime import date
 
 import numpy as np
 from scipy.optimize import elementwise
@@ -18,7 +16,6 @@ from engine.typing import BoolArray, FloatArray
 
 CALENDAR_DAYS = 365.0
 MAX_DEVIATION = 80.0  # σ√T from where on a double knows no dearer option
-OCC = re.compile(r"([A-Z][A-Z0-9]{0,5}) *(\d{2})(\d{2})(\d{2})([CP])(\d{8})", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,34 +125,6 @@ def implied_volatility(
         volatility = np.full(price.shape, np.nan)
         volatility[solvable] = np.where(found.success, found.x, np.nan) / np.sqrt(years[solvable])
     return volatility
-
-
-@dataclass(frozen=True, slots=True)
-class OptionContract:
-    """A listed option as its symbol spells it; ``underlying`` is the root, without dots or hyphens."""
-
-    underlying: str
-    expiration: date
-    is_call: bool
-    strike: float
-
-
-def parse_occ(symbol: str) -> OptionContract | None:
-    """Read a symbol of the Options Clearing Corporation, padded or not; None for anything else.
-
-    ``SPY240621C00450000`` is the SPY call of June 21, 2024, struck at 450. A root with a digit is a contract
-    adjusted for a corporate action, and no longer one on 100 shares of the root without it.
-    """
-    spelled = OCC.fullmatch(symbol.strip())
-    if spelled is None:
-        return None
-    root, year, month, day, letter, thousandths = spelled.groups()
-    try:
-        expiration = date(2000 + int(year), int(month), int(day))
-    except ValueError:
-        return None
-    strike = int(thousandths) / 1000
-    return OptionContract(root, expiration, letter == "C", strike) if strike else None
 
 
 def _parts(

@@ -94,15 +94,6 @@ def compute_snapshots(
     return _summed(lots, values, portfolios, session)
 
 
-def time_weighted_return(returns: FloatArray) -> FloatArray:
-    """Chain simple returns along the last axis: ∏(1 + r) − 1 up to each snapshot, same shape.
-
-    ``returns`` begin with the second snapshot. From a NaN on all is NaN: no chain lacks a link.
-    """
-    growth: FloatArray = np.cumprod(1.0 + returns, axis=-1, dtype=np.float64)
-    return growth - 1.0
-
-
 def _summed(lots: Lots, values: LotValues, portfolios: Portfolios, session: np.datetime64) -> Snapshots:
     def total(amounts: FloatArray) -> FloatArray:
         sums = np.bincount(lots.portfolio, amounts, minlength=len(portfolios.prev))

@@ -28,11 +28,6 @@ def sessions_until(last: date, count: int) -> DateArray:
     return sessions_between(last - reach, last)[-count:]
 
 
-def is_session(day: date) -> bool:
-    """Whether the exchange trades on a day."""
-    return bool(np.isin(np.datetime64(day), _sessions_of(day.year)))
-
-
 def utc_now() -> datetime:
     """Return the present, for durations and time stamps; what day it is depends on New York."""
     return datetime.now(UTC)

@@ -35,26 +35,14 @@ class Symbols:
         return {name: ids[name] for name in wanted}
 
     def ids(self) -> dict[str, int]:
-        """Return the id of every symbol, the inactive ones too."""
+        """Return the id of every symbol."""
         with self._ledger.reading() as connection:
             return _ids(connection)
-
-    def active(self) -> list[str]:
-        """Return the symbols that the batch keeps up to date, in ascending order."""
-        query = sa.select(symbols.c.symbol).where(symbols.c.is_active).order_by(symbols.c.symbol)
-        with self._ledger.reading() as connection:
-            return list(connection.scalars(query))
 
     def sources(self) -> dict[str, str]:
         """Return the source under which each symbol was registered."""
         with self._ledger.reading() as connection:
             return dict(connection.execute(sa.select(symbols.c.symbol, symbols.c.source)).all())
-
-    def set_active(self, names: Iterable[str], *, is_active: bool) -> None:
-        """Switch symbols on, or off (a delisted one); ``NotFound`` when one is unknown."""
-        with self._ledger.writing() as connection:
-            for name in sorted(names):  # two that change the same ones never wait for each other in a ring
-                _update(connection, name, is_active=is_active)
 
     def mark_recompute(self, marks: Mapping[str, date]) -> None:
         """Ask for symbols to be computed again from a session on; an earlier mark stays."""

@@ -21,16 +21,6 @@ def test_ids_are_dense_and_stay(ledger):
     assert ledger.symbols.sources() == {"SPY": "files", "AAPL": "files", "TLT": "tiingo"}
 
 
-def test_inactive_symbols_keep_their_ids(ledger):
-    ledger.symbols.register("BAC", "files")
-    ledger.symbols.set_active(["B"], is_active=False)
-    assert ledger.symbols.active() == ["A", "C"]
-    assert set(ledger.symbols.ids()) == {"A", "B", "C"}
-    with pytest.raises(NotFound, match="symbol Z is not registered"):
-        ledger.symbols.set_active(["A", "Z"], is_active=False)
-    assert ledger.symbols.active() == ["A", "C"]
-
-
 def test_the_earliest_mark_stays(ledger):
     ledger.symbols.register("AB", "files")
     for day in (3, 1, 2):

@@ -1,7 +1,6 @@
 """Option values, greeks and implied volatility: known values, independent answers, limits, identities."""
 
 import itertools
-from datetime import date
 
 import naive_options
 import numpy as np
@@ -11,7 +10,7 @@ from hypothesis import strategies as st
 from scipy.optimize import brentq
 from tolerance import assert_agree
 
-from engine.options import Contracts, implied_volatility, option_prices, option_values, parse_occ
+from engine.options import Contracts, implied_volatility, option_prices, option_values
 
 GREEKS = ("delta", "gamma", "vega", "theta", "rho")
 GRID = list(
@@ -222,28 +221,3 @@ def test_no_volatility_makes_such_a_price():
     assert np.isnan(implied_volatility(terms, spot, price, rate=RATE)).all()
     nothing = contracts([], [], [])
     assert implied_volatility(nothing, np.empty(0), np.empty(0), rate=RATE).shape == (0,)
-
-
-@pytest.mark.parametrize(
-    ("symbol", "expected"),
-    [
-        ("SPY240621C00450000", ("SPY", date(2024, 6, 21), True, 450.0)),
-        ("AAPL  241220P00172500", ("AAPL", date(2024, 12, 20), False, 172.5)),
-        (" BRKB270115C00000500 ", ("BRKB", date(2027, 1, 15), True, 0.5)),
-        ("AAPL1240621C00450000", ("AAPL1", date(2024, 6, 21), True, 450.0)),
-        ("F300118C00012345", ("F", date(2030, 1, 18), True, 12.345)),
-        ("SPY", None),
-        ("", None),
-        ("SPY240231C00450000", None),
-        ("SPY240621X00450000", None),
-        ("SPY240621C0045000", None),
-        ("SPY240621C00000000", None),
-        ("TOOLONG240621C00450000", None),
-        ("spy240621c00450000", None),
-        ("SPY٢٤0621C00450000", None),
-    ],
-)
-def test_symbols_of_contracts(symbol, expected):
-    found = parse_occ(symbol)
-    got = None if found is None else (found.underlying, found.expiration, found.is_call, found.strike)
-    assert got == expected

@@ -5,12 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from naive_snapshot import NaiveLot, Stock, keep_books
-from snapshots import NO_DAY, SESSIONS, Account, chain, day, random_account, random_stocks, take
+from snapshots import NO_DAY, SESSIONS, Account, chain, random_account, random_stocks, take
 from tolerance import assert_agree
 
 from engine.lots import CASH, OPTION, PRIVATE, PUBLIC, LotPrices, Lots, Portfolios
 from engine.quality import QUALITY, REASONS, reason_bit, reason_text
-from engine.snapshot import Snapshots, compute_snapshots, time_weighted_return
+from engine.snapshot import Snapshots, compute_snapshots
 
 NAN = float("nan")
 PREV, TODAY = SESSIONS[20], SESSIONS[24]
@@ -308,14 +308,6 @@ def test_a_nav_that_cannot_be_known_is_unavailable():
 def test_a_session_that_has_its_snapshot_is_refused():
     with pytest.raises(ValueError, match="already"):
         snapshot(lot(), seen(), prev=TODAY)
-
-
-def test_time_weighted_return():
-    chained = time_weighted_return(np.array([[0.1, -0.5, 0.2], [0.1, NAN, 0.2]]))
-    assert chained[0] == pytest.approx([0.1, -0.45, -0.34])
-    assert chained[1, 0] == pytest.approx(0.1)
-    assert np.isnan(chained[1, 1:]).all()
-    assert day(None) is NO_DAY
 
 
 @pytest.mark.parametrize("n", [0, 1, 40, 200_000])
