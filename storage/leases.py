@@ -9,7 +9,7 @@ from uuid import uuid4
 import sqlalchemy as sa
 
 from storage.database import Database, leases
-from storage.errors import Busy, LeaseLost, Locked
+from storage.errors import Busy, LeaseLost, Locked, StorageError
 from storage.processes import HEARTBEAT_SECONDS, Process, is_alive, this_process, timestamp
 
 
@@ -32,17 +32,25 @@ def held(ledger: Database, layer: str, owner: str) -> Iterator[Lease]:
         A live process holds it. One that is dead on this machine, or silent for 60 seconds on another, does
         not.
     """
-    lease = _acquire(ledger, layer, owner)
-    done = Event()
+    lease, done = Lease(layer, owner, uuid4().hex), Event()
     heart = Thread(target=_beat, args=(ledger, lease, done), name=f"lease-{layer}", daemon=True)
-    heart.start()
     try:
+        _acquire(ledger, lease)
+    except StorageError:
+        raise
+    except BaseException:  # an interrupt may come when the row is in the ledger already
+        _release(ledger, lease)
+        raise
+    try:
+        heart.start()
         yield lease
     finally:
         done.set()
-        heart.join()
-        with ledger.writing() as connection:
-            connection.execute(sa.delete(leases).where(leases.c.token == lease.token))
+        try:
+            _release(ledger, lease)
+        finally:
+            if heart.is_alive():
+                heart.join()
 
 
 def check(connection: sa.Connection, lease: Lease) -> None:
@@ -54,8 +62,8 @@ def check(connection: sa.Connection, lease: Lease) -> None:
         )
 
 
-def _acquire(ledger: Database, layer: str, owner: str) -> Lease:
-    me, now, lease = this_process(), timestamp(), Lease(layer, owner, uuid4().hex)
+def _acquire(ledger: Database, lease: Lease) -> None:
+    me, now, layer = this_process(), timestamp(), lease.layer
     with ledger.writing(f"lease of {layer}") as connection:
         row = connection.execute(sa.select(leases).where(leases.c.layer == layer)).one_or_none()
         if row is not None and is_alive(Process(row.host, row.pid, row.process_started), row.heartbeat_at):
@@ -64,13 +72,17 @@ def _acquire(ledger: Database, layer: str, owner: str) -> Lease:
         values = {
             "layer": layer,
             "token": lease.token,
-            "owner": owner,
+            "owner": lease.owner,
             "acquired_at": now,
             "heartbeat_at": now,
         }
         who = {"host": me.host, "pid": me.pid, "process_started": me.started}
         connection.execute(sa.insert(leases).values(**values, **who))
-    return lease
+
+
+def _release(ledger: Database, lease: Lease) -> None:
+    with ledger.writing() as connection:
+        connection.execute(sa.delete(leases).where(leases.c.token == lease.token))
 
 
 def _beat(ledger: Database, lease: Lease, done: Event) -> None:

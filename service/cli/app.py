@@ -10,6 +10,8 @@ from typing import Any
 import rich_click as click
 from click.exceptions import Abort, ClickException
 
+from service.cli import interrupts
+
 EXIT_OK, EXIT_USAGE, EXIT_PARTIAL, EXIT_FAILED, EXIT_LOCKED = 0, 2, 3, 4, 5
 DATE = click.DateTime(["%Y-%m-%d"])
 
@@ -49,20 +51,21 @@ def shared(command: Callable[..., int | None]) -> Callable[..., int | None]:
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command line on arguments; returns the exit code."""
-    for module in ("data", "jobs", "views", "portfolios", "serving"):
-        import_module(f"service.cli.{module}")  # which adds its commands
     given = sys.argv[1:] if arguments is None else list(arguments)
     try:
+        for module in ("data", "jobs", "views", "portfolios", "serving"):
+            import_module(f"service.cli.{module}")  # which adds its commands
         code: int | None = cli.main(given, prog_name="ridgeline", standalone_mode=False)
     except ClickException as error:
         if "--json" in given:
             _print_error("usage", error.format_message())
         error.show()
         return EXIT_USAGE
-    except (Abort, KeyboardInterrupt):
-        click.echo("stopped; the previous release stands", err=True)
-        return 130
+    except (Abort, KeyboardInterrupt, interrupts.Stopped):
+        return interrupts.say_so()
     except Exception as error:
+        if interrupts.was_stopped():
+            return interrupts.say_so()
         return _report(error, as_json="--json" in given)
     return code or EXIT_OK
 
