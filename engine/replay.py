@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from engine.composition import Holdings
 from engine.risk import TO_MODEL
 from engine.typing import BoolArray, FloatArray
 
@@ -17,12 +18,12 @@ class Replay:
     pnl : FloatArray
         ``(n_sessions,)`` cumulative P&L of the book, in currency.
     by_symbol : FloatArray
-        ``(n,)`` P&L of each position over the whole window; NaN for one that has neither returns nor
-        loadings.
+        ``(n,)`` P&L of each holding over the whole window, with the options on it; NaN for one that has
+        neither returns nor loadings.
     modeled : FloatArray
         ``(n,)`` share of the window's sessions on which the risk model stood in for a missing return.
     coverage : float
-        Share of Σ|V| that takes part.
+        Share of Σ|E| that takes part.
     """
 
     pnl: FloatArray
@@ -31,13 +32,16 @@ class Replay:
     coverage: float
 
 
-def replay(values: FloatArray, returns: FloatArray, loadings: FloatArray, proxies: FloatArray) -> Replay:
-    """Compound each position through a window: its own returns where they exist, else the risk model's.
+def replay(holdings: Holdings, returns: FloatArray, loadings: FloatArray, proxies: FloatArray) -> Replay:
+    """Compound each holding through a window: its own returns where they exist, else the risk model's.
+
+    Options are revalued in full at every session, with today's volatility and time to expiration: the window
+    is what might happen to the book as it stands.
 
     Parameters
     ----------
-    values : FloatArray
-        ``(n,)`` economic values today, signed, in currency.
+    holdings : Holdings
+        ``(n,)`` economic values today, and the options whose deltas are among them.
     returns : FloatArray
         ``(n, n_sessions)`` simple returns of the window, NaN where missing.
     loadings : FloatArray
@@ -49,9 +53,14 @@ def replay(values: FloatArray, returns: FloatArray, loadings: FloatArray, proxie
     modeled = loadings @ (TO_MODEL @ proxies)
     used = np.where(known, returns, modeled)
     there: BoolArray = np.asarray(np.isfinite(used).all(axis=1))
-    growth = np.cumprod(1.0 + used, axis=1) - 1.0
-    earned = values[:, None] * np.where(there[:, None], growth, 0.0)
-    size, total = np.abs(values), float(np.abs(values).sum())
+    moves = np.where(there[:, None], np.cumprod(1.0 + used, axis=1) - 1.0, 0.0)
+    earned = holdings.values[:, None] * moves
+    if holdings.options is not None:
+        options, place = holdings.options, np.searchsorted(holdings.rows, holdings.options.rows)
+        by_delta = options.delta_value[:, None] * moves[place]
+        np.add.at(earned, place, options.pnl(moves[place].T).T - by_delta)
+    size = np.abs(holdings.values)
+    total = float(size.sum())
     return Replay(
         pnl=earned.sum(axis=0),
         by_symbol=np.where(there, earned[:, -1], np.nan),

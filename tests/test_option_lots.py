@@ -5,22 +5,21 @@ from dataclasses import replace
 
 import naive_options
 import naive_portfolio
-import naive_series
 import numpy as np
 import pytest
 from books import make_book
 from markets import make_market
+from option_books import NAN, NAT, forecastable, later, lots, naive_lot, option, ruined, shares, spot_of
 from tolerance import assert_agree
 
 from engine.analysis import analyze
 from engine.composition import holdings_of
-from engine.option_lots import OPTION_RATE, OptionTerms
+from engine.option_lots import OPTION_RATE
 from engine.quality import reason_text
 from engine.stress import SCENARIOS, stress
-from engine.valuation import Positions, joined, value_positions
+from engine.valuation import joined, value_positions
 from service.analysis import describe
 
-NAN, NAT = float("nan"), np.datetime64("NaT")
 CASES = {"full": (81, 0.0), "gaps": (82, 0.003)}
 MARKET_BETA = "Market Beta (90D)"
 
@@ -31,49 +30,6 @@ def book(request):
     made = make_book(make_market(seed, n_symbols=10, gaps=gaps), seed)
     betas = np.where(np.isnan(made.betas), 0.5, made.betas)
     return replace(made, betas=betas)
-
-
-def shares(symbol, quantity, kind="public", entry=10.0):
-    return symbol, quantity, entry, kind, "", NAN, NAT, False
-
-
-def option(underlying, quantity, strike, expiration, is_call):
-    name = f"{underlying}-{'C' if is_call else 'P'}-{strike:.6g}-{expiration}"
-    return name, quantity, 1.5, "option", underlying, strike, expiration, is_call
-
-
-def lots(*rows):
-    symbols, quantity, entry, kinds, underlying, strike, expiration, is_call = zip(*rows, strict=True)
-    return Positions(
-        symbols,
-        np.array(quantity, float),
-        np.array(entry, float),
-        kinds,
-        np.full(len(rows), NAN),
-        OptionTerms(
-            underlying,
-            np.array(strike, float),
-            np.array(expiration, dtype="datetime64[D]"),
-            np.array(is_call, bool),
-        ),
-    )
-
-
-def spot_of(book, symbol):
-    return float(book.close[book.index[symbol]])
-
-
-def later(book, days):
-    return book.as_of.astype("datetime64[D]") + days
-
-
-def forecastable(book):
-    return [
-        symbol
-        for row, symbol in enumerate(book.symbols)
-        if book.close_age[row] <= 5
-        and not np.isnan(naive_series.har_forecast(book.returns[row], book.returns.shape[1] - 1)[1])
-    ]
 
 
 @pytest.fixture(scope="module")
@@ -88,21 +44,6 @@ def positions(book):
         days = int(rng.choice([-20, 0, 1, 30, 400]))
         rows.append(option(name, float(rng.integers(-9, 10)), strike, later(book, days), rng.random() < 0.5))
     return lots(*rows)
-
-
-def naive_lot(book, positions, lot):
-    """Price, delta and what they were made of, for one lot."""
-    terms = positions.options
-    row = book.index[terms.underlying[lot]]
-    days = int((terms.expiration[lot] - book.as_of.astype("datetime64[D]")).astype(int))
-    volatility = naive_series.har_forecast(book.returns[row], book.returns.shape[1] - 1)[1]
-    spot, strike, is_call = float(book.close[row]), float(terms.strike[lot]), bool(terms.is_call[lot])
-    case = (strike, days / 365, is_call, volatility, 0.04)
-    if days > 0:
-        delta = naive_options.greeks(spot, *case)["delta"]
-    else:
-        delta = float(spot > strike) if is_call else -float(spot < strike)
-    return row, spot, case, naive_options.price(spot, *case), delta
 
 
 def test_each_option_by_itself(book, positions):
@@ -173,11 +114,6 @@ def test_stress_revalues_in_full(book, positions):
             if name == "correlated":
                 assert_agree(result.by_symbol[s] / scale, [pnl[row] / scale for row in rows.tolist()], 1e-8)
                 assert_agree(result.by_factor[s].sum() / scale, total / scale, 1e-8)
-
-
-def ruined(case):
-    strike, years, is_call, _, rate = case
-    return 0.0 if is_call else strike * np.exp(-rate * max(years, 0.0))
 
 
 def known_beta(book, beta=1.0):

@@ -94,7 +94,7 @@ def replayed_window(store: Store, composed: Composed, start: date, end: date) ->
     if not np.isfinite(proxies).all():
         detail = f"the factor proxies lack prices between {start} and {end}; choose another window"
         raise ApiError(400, "replay_window", detail)
-    found = replay(composed.holdings.values, returns_of(symbols), book.loadings[rows], proxies)
+    found = replay(composed.holdings, returns_of(symbols), book.loadings[rows], proxies)
     total = float(found.pnl[-1])
     data = ReplayData(
         start=window[0].item(),
