@@ -18,6 +18,7 @@ from engine.volatility import har_forecast
 
 OPTION_MULTIPLIER = 100.0
 OPTION_RATE = 0.04
+GREEKS = ("delta", "gamma", "theta", "vega", "rho")
 SMALLEST_MOVE = 1e-6  # a P&L over less of a move is all rounding
 
 MODEL_PRICE = np.uint32(reason_bit("model_price"))
@@ -99,6 +100,11 @@ class OptionLots:
     def delta_value(self) -> FloatArray:
         """Value of the underlying that moves as each lot does, in currency."""
         return self.values.delta * self.spot * self.shares
+
+    @property
+    def greeks(self) -> dict[str, FloatArray]:
+        """Each of ``GREEKS`` of the lots as held, ``(n,)``: that of one share times the shares, signed."""
+        return {name: getattr(self.values, name) * self.shares for name in GREEKS}
 
     def pnl(self, moves: FloatArray) -> FloatArray:
         """Revalue each lot in full where its underlying moves by ``moves`` ``(n_scenarios, n)``, decimals.

@@ -8,11 +8,10 @@ import numpy as np
 from engine.analysis import Correlations, PortfolioAnalysis, volatility_reasons
 from engine.book import SymbolBook
 from engine.concentration import CASH
+from engine.option_lots import GREEKS
 from engine.quality import reason_text
 from engine.risk import FACTORS
 from engine.valuation import Positions
-
-GREEKS = ("delta", "gamma", "theta", "vega")
 
 
 def describe(
@@ -112,8 +111,7 @@ def _greeks(analysis: PortfolioAnalysis) -> dict[int, dict[str, float]]:
     options = analysis.valuation.options
     if options is None:
         return {}
-    columns = [getattr(options.values, name) * options.shares for name in GREEKS]
-    rows = zip(options.lots.tolist(), *columns, strict=True)
+    rows = zip(options.lots.tolist(), *options.greeks.values(), strict=True)
     return {lot: dict(zip(GREEKS, values, strict=True)) for lot, *values in rows}
 
 

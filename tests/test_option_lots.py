@@ -268,7 +268,7 @@ def test_a_higher_rate_makes_calls_dearer(book):
 
 def test_greeks_of_lots_and_of_the_portfolio(book, positions):
     answer = describe(book, positions, analyze(book, positions), {})
-    totals = dict.fromkeys(("delta", "gamma", "theta", "vega"), 0.0)
+    totals = dict.fromkeys(("delta", "gamma", "theta", "vega", "rho"), 0.0)
     for lot, described in enumerate(answer["positions"]):
         assert ("greeks" in described) == (positions.kinds[lot] == "option")
         if "greeks" in described:

@@ -90,15 +90,24 @@ def test_over_http(store, path, capsys, monkeypatch):
         assert overview["total_value"] == pytest.approx(expected["overview"]["total_value"])
         assert {"model_price", "model_vol"} <= set(overview["reasons"])
         assert [each["symbol"] for each in overview["excluded"]] == ["NOSUCH241220C00120000"]
+        greeks, mine = overview["greeks"], expected["overview"]["greeks"]
+        assert {name: greeks[name] for name in mine} == pytest.approx(mine)
+        assert (greeks["n_options"], greeks["n_priced"], greeks["reason"]) == (3, 2, "partial_coverage")
         stress = client.get(f"{get}/stress-test").json()["data"]["scenarios"]
         impacts = {each["id"]: each["impact"]["dollar_impact"] for each in stress}
         for scenario in expected["stress_test"]["scenarios"]:
             assert impacts[scenario["id"]] == pytest.approx(scenario["impact"]["dollar_impact"])
         trades = [{"symbol": "TLT", "quantity": 1}, {"symbol": "TLT", "quantity": -1}]
+        whole = client.get("/api/v1/analytics/aggregate/overview").json()["aggregate_metrics"]
+        assert {name: whole[name] for name in mine} == pytest.approx(mine)
         body = {"portfolio_id": made, "trades": trades}
         same = client.post("/api/v1/analytics/what-if", json=body).json()
         assert same["after"]["stress_test"]["data"] == same["before"]["stress_test"]["data"]
         assert same["before"]["overview"]["total_value"] == pytest.approx(overview["total_value"])
+        alone = client.post("/api/v1/analytics/what-if", json={"trades": trades[:1]}).json()
+        none = alone["after"]["overview"]["greeks"]
+        assert {none[name] for name in mine} == {None}
+        assert (none["n_options"], none["reason"]) == (0, "no_options")
 
 
 def test_in_the_refresh(sample_store, lots, tmp_path):

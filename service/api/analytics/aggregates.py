@@ -7,6 +7,7 @@ from litestar import get
 from litestar.params import Parameter, QueryParameter
 from msgspec.structs import asdict
 
+from engine.option_lots import GREEKS
 from service.api.analytics import answers
 from service.api.analytics.aggregate_records import (
     Aggregate,
@@ -112,6 +113,7 @@ def overview(resources: Resources, caller: Caller, ids: Ids = None) -> Aggregate
     metrics: dict[str, float | None] = {"cash_balance": one.cash_balance, "leverage": one.leverage}
     for part in (one.exposures, one.pnl, one.position_count):
         metrics |= asdict(part) if part else {}
+    metrics |= {name: getattr(one.greeks, name) for name in GREEKS}
     return Aggregate(**base(found), aggregate_metrics=metrics, formula="sum of positions over sum of NAV")
 
 

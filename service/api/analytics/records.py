@@ -74,6 +74,25 @@ class PositionCount(msgspec.Struct):
     option_count: int
 
 
+class Greeks(msgspec.Struct, kw_only=True):
+    """Sums over the option lots that have a price, contracts times 100 included; null without any.
+
+    ``delta`` in shares of the underlyings and ``gamma`` in shares per unit of their prices; in currency
+    ``theta`` per calendar day, ``vega`` per volatility point (0.01) and ``rho`` per 1 % of the rate.
+    ``reason``: ``no_options``; ``option_not_priced`` when none has a price, ``partial_coverage`` when some
+    have none.
+    """
+
+    delta: float | None = None
+    gamma: float | None = None
+    theta: float | None = None
+    vega: float | None = None
+    rho: float | None = None
+    n_options: int = 0
+    n_priced: int = 0
+    reason: str | None = None
+
+
 class Overview(Served, kw_only=True):
     """Value, exposures and P&L of a portfolio."""
 
@@ -85,6 +104,7 @@ class Overview(Served, kw_only=True):
     exposures: Exposures | None = None
     pnl: ProfitAndLoss | None = None
     position_count: PositionCount | None = None
+    greeks: Greeks | None = None
     target_returns: None = None
     last_updated: str | None = None
 
