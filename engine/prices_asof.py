@@ -44,6 +44,8 @@ class Market:
         ``(n_splits,)`` shares that one share from before the symbol's first split has become.
     dividends : Steps
         ``(n_dividends,)`` what that one share has paid so far, in currency.
+    dividends_known : bool
+        Whether the source has dividends at all.
     """
 
     sessions: DateArray
@@ -52,13 +54,16 @@ class Market:
     adjusted_only: BoolArray
     shares: Steps
     dividends: Steps
+    dividends_known: bool = True
 
     def codes_of(self, symbols: pl.Series) -> IntArray:
         """Code of each symbol, ``(n,)``; -1 for one without prices and actions."""
         return symbols.replace_strict(self.codes, default=-1, return_dtype=pl.Int64).to_numpy(writable=True)
 
 
-def market_of(prices: pl.DataFrame, actions: pl.DataFrame, sessions: DateArray) -> Market:
+def market_of(
+    prices: pl.DataFrame, actions: pl.DataFrame, sessions: DateArray, *, dividends_known: bool = True
+) -> Market:
     """Bring prices and corporate actions into the order of look-ups.
 
     Parameters
@@ -72,6 +77,8 @@ def market_of(prices: pl.DataFrame, actions: pl.DataFrame, sessions: DateArray) 
     sessions : DateArray
         ``(n_sessions,)`` consecutive exchange sessions, ascending, up to the last day that is asked for;
         prices of other days are left out.
+    dividends_known : bool
+        False when the source has no dividends of any symbol: then nobody knows what was paid.
     """
     names = pl.concat([prices["symbol"], actions["symbol"]]).unique().sort()
     codes = {symbol: code for code, symbol in enumerate(names)}
@@ -92,6 +99,7 @@ def market_of(prices: pl.DataFrame, actions: pl.DataFrame, sessions: DateArray) 
         rows.select(adjusted).to_series().to_numpy(),
         shares,
         _steps(paid, pl.col("value").cum_sum().over("code"), len(codes)),
+        dividends_known,
     )
 
 
@@ -144,8 +152,10 @@ def dividends_per_share(market: Market, codes: IntArray, since: DateArray, until
     """Dividends with ex-date in (since, until], in currency per share at ``until`` ``(n,)``.
 
     What was paid before a split counts for all the shares that one became. When ``until`` is the earlier day:
-    minus the dividends in (until, since].
+    minus the dividends in (until, since]. NaN where the source has no dividends at all.
     """
+    if not market.dividends_known:
+        return np.full(len(codes), np.nan)
     before, after = (_value_at(market.dividends, codes, _numbers(days), 0.0) for days in (since, until))
     return (after - before) / _value_at(market.shares, codes, _numbers(until), 1.0)
 

@@ -119,6 +119,26 @@ def test_a_mark_of_a_private_lot_earns_when_it_changes(store):
     assert set(values["market_value"].to_list()) == {10_000.0, 10_400.0}
 
 
+def test_a_store_without_dividends_says_so(store):
+    enter(store)
+    with_dividends = refresh(store)
+    rows = store.read("position_values").filter(pl.col("symbol") == "SPY").sort("session")
+    assert with_dividends.status == "completed"
+    assert rows["reasons"].null_count() == len(rows)
+    with store.writing("symbol", owner="test") as writer:
+        actions = writer.read("corporate_actions")
+        writer.replace("corporate_actions", actions.filter(pl.col("kind") != "dividend"))
+        writer.publish(session=LAST)
+    other = enter(store, "Other")
+    refresh(store)
+    rows = store.read("position_values", portfolios=[other]).filter(pl.col("symbol") == "SPY").sort("session")
+    assert rows["reasons"].to_list() == [None] + ["price_return"] * (len(rows) - 1)
+    assert rows["quality"].to_list() == ["ok"] + ["degraded"] * (len(rows) - 1)
+    found = snapshots(store, other)
+    assert found["income"].to_list() == [0.0] * len(found)
+    assert ["price_return" in text for text in found["reasons"]] == [False] + [True] * (len(found) - 1)
+
+
 def test_a_new_session_goes_on_from_the_stored_one(store):
     one, other = enter(store), enter(store, "Late", start=date(2024, 6, 20))
     limited = Settings(backfill_sessions=3)

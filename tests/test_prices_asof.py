@@ -124,6 +124,18 @@ def test_no_rows_no_day_and_a_later_price_are_no_price():
     assert split_factors(market, np.zeros(1, dtype=int), asked[:1], asked[1:2]).tolist() == [1.0]
 
 
+def test_a_source_without_dividends_says_nothing_about_any():
+    prices, actions = history(3)
+    splits = [row for row in actions if row[2] == "split"]
+    given = frames(prices, splits, None)
+    codes = np.array([0, 3, -1])
+    since, until = SESSIONS[[5, 6, 7]], SESSIONS[[20, 30, 40]]
+    assert np.isnan(
+        dividends_per_share(market_of(*given, SESSIONS, dividends_known=False), codes, since, until)
+    ).all()
+    assert dividends_per_share(market_of(*given, SESSIONS), codes, since, until).tolist() == [0.0] * 3
+
+
 def test_a_day_after_the_sessions_is_refused():
     market = market_of(pl.DataFrame(schema=PRICE_TYPES), pl.DataFrame(schema=ACTION_TYPES), SESSIONS)
     with pytest.raises(ValueError, match="sessions end"):

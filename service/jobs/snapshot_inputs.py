@@ -77,13 +77,19 @@ def read_holdings(ledger: Ledger, portfolios: Sequence[Portfolio]) -> Holdings:
 
 
 def read_market(store: Store, release: Release, lots: pl.DataFrame, first: date, last: date) -> Market:
-    """Read the closes and actions of the lots' symbols, from before the first session to the last one."""
+    """Read the closes and actions of the lots' symbols, from before the first session to the last one.
+
+    A store without a single dividend was filled by a source that has none: then dividends are not 0, but
+    unknown.
+    """
     symbols = lots.filter(pl.col("kind") == PUBLIC)["symbol"].unique().to_list()
     columns = ("symbol", "session", "close", "quality")
     span = (first - DAYS_BEFORE, last)
     prices = store.read("prices", release=release, columns=columns, symbols=symbols, sessions=span)
-    actions = store.read("corporate_actions", release=release, symbols=symbols)
-    return market_of(prices, actions.filter(pl.col("session") <= last), clock.sessions_between(*span))
+    actions = store.read("corporate_actions", release=release)
+    known = bool((actions["kind"] == "dividend").any())
+    mine = actions.filter(pl.col("symbol").is_in(symbols) & (pl.col("session") <= last))
+    return market_of(prices, mine, clock.sessions_between(*span), dividends_known=known)
 
 
 def lots_of(held: Holdings, last: Last) -> Lots:
