@@ -34,6 +34,8 @@ class SymbolBook:
         ``(8, 8)`` daily, raw proxies in the order of ``engine.factors.PROXIES``.
     sectors, asset_classes : tuple of str or None
         ``(n_symbols,)``.
+    dividend_yields : FloatArray
+        ``(n_symbols,)`` decimals a year by the newest profile, NaN unknown.
     index : mapping of str to int
         Row of each symbol.
     """
@@ -54,6 +56,7 @@ class SymbolBook:
     proxy_covariance: FloatArray
     sectors: tuple[str | None, ...]
     asset_classes: tuple[str | None, ...]
+    dividend_yields: FloatArray
     index: Mapping[str, int]
 
     def __post_init__(self) -> None:
@@ -69,6 +72,7 @@ class SymbolBook:
             "specific_variance": (n,),
             "risk_proxied": (n,),
             "proxy_covariance": (8, 8),
+            "dividend_yields": (n,),
         }
         for name, shape in shapes.items():
             found = getattr(self, name).shape

@@ -1,7 +1,7 @@
 """Option lots of a book, priced by the model and revalued in a shock. Imports numpy alone.
 
-Spot is the underlying's close, volatility its forecast of the next 21 sessions, and time runs in calendar
-days from the book's session.
+Spot is the underlying's close, volatility its forecast of the next 21 sessions, the dividend yield its
+profile's, and time runs in calendar days from the book's session.
 """
 
 from collections.abc import Sequence
@@ -23,6 +23,7 @@ SMALLEST_MOVE = 1e-6  # a P&L over less of a move is all rounding
 
 MODEL_PRICE = np.uint32(reason_bit("model_price"))
 MODEL_VOL = np.uint32(reason_bit("model_vol"))
+NO_YIELD = np.uint32(reason_bit("no_dividend_yield"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,8 @@ class OptionLots:
     spot, volatility : FloatArray
         Close of the underlying, in currency, and its volatility, decimals a year; 0 at expiration, where it
         has no part in the value.
+    dividend_yield : FloatArray
+        Of the underlying, continuous, a year; 0 where nobody knows it.
     values : OptionValues
         Price and greeks of one share.
     rate : float
@@ -93,6 +96,7 @@ class OptionLots:
     contracts: Contracts
     spot: FloatArray
     volatility: FloatArray
+    dividend_yield: FloatArray
     values: OptionValues
     rate: float
 
@@ -112,9 +116,10 @@ class OptionLots:
         Volatility and time stay; no underlying falls below 0. Returns P&L in currency, of the same shape.
         """
         spot = self.spot * np.maximum(1.0 + moves, 0.0)
-        return self.shares * (
-            option_prices(self.contracts, spot, self.volatility, rate=self.rate) - self.values.price
+        moved = option_prices(
+            self.contracts, spot, self.volatility, rate=self.rate, dividend_yield=self.dividend_yield
         )
+        return self.shares * (moved - self.values.price)
 
     def slopes(self, moves: FloatArray) -> FloatArray:
         """P&L in full over the move that makes it, ``(n_scenarios, n)``: ``delta_value`` for no move."""
@@ -144,7 +149,10 @@ def price_options(
     volatility, reasons = _forecasts(book, rows, alive)
     priced = known & np.isfinite(volatility)
     contracts = Contracts(terms.strike[priced], years[priced], terms.is_call[priced])
-    reasons |= np.where(priced, MODEL_PRICE, 0) | np.where(priced & alive, MODEL_VOL, 0)
+    living, dividend_yield = priced & alive, book.dividend_yields[rows[priced]]
+    reasons |= np.where(priced, MODEL_PRICE, 0) | np.where(living, MODEL_VOL, 0)
+    reasons[priced] |= np.where(living[priced] & np.isnan(dividend_yield), NO_YIELD, 0)
+    dividend_yield = np.nan_to_num(dividend_yield)
     found = OptionLots(
         lots=lots[priced],
         rows=rows[priced],
@@ -152,7 +160,10 @@ def price_options(
         contracts=contracts,
         spot=spot[priced],
         volatility=volatility[priced],
-        values=option_values(contracts, spot[priced], volatility[priced], rate=rate),
+        dividend_yield=dividend_yield,
+        values=option_values(
+            contracts, spot[priced], volatility[priced], rate=rate, dividend_yield=dividend_yield
+        ),
         rate=rate,
     )
     return found, reasons

@@ -39,6 +39,7 @@ REASONS = (
     "stale_snapshot",  # NAV and P&L are of an earlier session than the book
     "model_vol",  # the underlying's forecast stands in for a volatility implied by a quote
     "model_price",  # an option without a quote, valued by the model
+    "no_dividend_yield",  # an option whose underlying's profile has none, priced as if it paid nothing
 )
 
 EVENTS = ("split", "dividend")  # kinds of corporate action that explain a large move on their session

@@ -1,5 +1,6 @@
 """Builds the engine's arrays from a release of the store."""
 
+from collections.abc import Iterable
 from datetime import date
 
 import numpy as np
@@ -97,8 +98,13 @@ def load_book(store: Store, *, asof: date | None = None, release: Release | None
         proxy_covariance=_covariance(store, release, last),
         sectors=tuple(profiles.get(symbol, {}).get("sector") for symbol in panel.symbols),
         asset_classes=tuple(profiles.get(symbol, {}).get("asset_class") for symbol in panel.symbols),
+        dividend_yields=_numbers(profiles.get(symbol, {}).get("dividend_yield") for symbol in panel.symbols),
         index={symbol: row for row, symbol in enumerate(panel.symbols)},
     )
+
+
+def _numbers(values: Iterable[float | None]) -> FloatArray:
+    return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
 
 
 def _betas(store: Store, release: Release, panel: Panel, session: date) -> tuple[FloatArray, FloatArray]:

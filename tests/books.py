@@ -39,5 +39,6 @@ def make_book(market: Market, seed: int) -> SymbolBook:
         proxy_covariance=naive.ewma_covariance(proxies)[0],
         sectors=tuple(SECTORS[i % 4] if s not in PROXIES else None for i, s in enumerate(market.symbols)),
         asset_classes=tuple("etf" if s in PROXIES else "equity" for s in market.symbols),
+        dividend_yields=np.where(np.arange(n) % 4 == 0, np.nan, rng.uniform(0, 0.06, n)),
         index={symbol: row for row, symbol in enumerate(market.symbols)},
     )

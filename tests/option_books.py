@@ -60,7 +60,9 @@ def naive_lot(book, positions, lot):
     days = int((terms.expiration[lot] - book.as_of.astype("datetime64[D]")).astype(int))
     volatility = naive_series.har_forecast(book.returns[row], book.returns.shape[1] - 1)[1]
     spot, strike, is_call = float(book.close[row]), float(terms.strike[lot]), bool(terms.is_call[lot])
-    case = (strike, days / 365, is_call, volatility, 0.04)
+    dividend_yield = float(book.dividend_yields[row])
+    known = 0.0 if np.isnan(dividend_yield) else dividend_yield
+    case = (strike, days / 365, is_call, volatility, 0.04, known)
     if days > 0:
         delta = naive_options.greeks(spot, *case)["delta"]
     else:
@@ -69,5 +71,5 @@ def naive_lot(book, positions, lot):
 
 
 def ruined(case):
-    strike, years, is_call, _, rate = case
+    strike, years, is_call, _, rate, _ = case
     return 0.0 if is_call else strike * np.exp(-rate * max(years, 0.0))

@@ -61,6 +61,8 @@ def test_each_option_by_itself(book, positions):
         assert "model_price" in codes
         assert ("model_vol" in codes) == (case[1] > 0)
         assert ("stale_price" in codes) == (book.close_age[row] > 0)
+        unknown = np.isnan(book.dividend_yields[row])
+        assert ("no_dividend_yield" in codes) == (case[1] > 0 and bool(unknown))
     assert value.coverage == 1.0
     assert value.options.rate == OPTION_RATE == 0.04
 
@@ -190,7 +192,9 @@ def test_what_cannot_be_priced_says_why(book):
     )
     value = value_positions(book, positions)
     found = reason_text(value.reasons).to_list()
-    assert set(found[0].split(",")) - {"forecast_clipped", "stale_price"} == {"model_vol", "model_price"}
+    yields = {"no_dividend_yield"} if np.isnan(book.dividend_yields[book.index[good]]) else set()
+    expected = {"model_vol", "model_price", *yields}
+    assert set(found[0].split(",")) - {"forecast_clipped", "stale_price"} == expected
     assert {"stale_price", "model_vol", "model_price"} <= set(found[1].split(","))
     assert found[2:5] == [
         "no_price,option_not_priced",
@@ -264,6 +268,18 @@ def test_a_higher_rate_makes_calls_dearer(book):
     positions = lots(option(name, 1, spot_of(book, name), later(book, 365), True))
     cheap, dear = (value_positions(book, positions, option_rate=rate).price[0] for rate in (0.0, 0.1))
     assert dear > cheap
+
+
+def test_a_dividend_yield_makes_calls_cheaper_and_is_missed_where_unknown(book):
+    name = forecastable(book)[0]
+    positions = lots(option(name, 1, spot_of(book, name), later(book, 365), True))
+    found = {}
+    for dividend_yield in (0.0, 0.05, NAN):
+        yields = np.full(len(book.symbols), dividend_yield)
+        value = value_positions(replace(book, dividend_yields=yields), positions)
+        found[str(dividend_yield)] = value.price[0], reason_text(value.reasons)[0].split(",")
+    assert found["0.05"][0] < found["0.0"][0] == found["nan"][0]
+    assert ["no_dividend_yield" in codes for _, codes in found.values()] == [False, False, True]
 
 
 def test_greeks_of_lots_and_of_the_portfolio(book, positions):
