@@ -5,7 +5,7 @@ profile's, and time runs in calendar days from the book's session.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 
 import numpy as np
@@ -23,6 +23,7 @@ SMALLEST_MOVE = 1e-6  # a P&L over less of a move is all rounding
 
 MODEL_PRICE = np.uint32(reason_bit("model_price"))
 MODEL_VOL = np.uint32(reason_bit("model_vol"))
+SPLIT_ADJUSTED = np.uint32(reason_bit("split_adjusted"))
 NO_YIELD = np.uint32(reason_bit("no_dividend_yield"))
 
 
@@ -31,19 +32,39 @@ class OptionTerms:
     """Terms of the option lots among positions, ``(n_lots,)`` each.
 
     ``underlying`` is empty, ``strike`` NaN and ``expiration`` NaT for a lot that is no option, or whose terms
-    nobody knows.
+    nobody knows. ``adjusted``: a split since the lot was entered has changed its strike.
     """
 
     underlying: tuple[str, ...]
     strike: FloatArray
     expiration: DateArray
     is_call: BoolArray
+    adjusted: BoolArray
 
     def take(self, lots: Sequence[int] | IntArray) -> "OptionTerms":
         """Return the terms of some lots, in their order."""
         chosen = np.asarray(lots, dtype=np.int64)
         underlying = tuple(self.underlying[lot] for lot in chosen.tolist())
-        return OptionTerms(underlying, self.strike[chosen], self.expiration[chosen], self.is_call[chosen])
+        return OptionTerms(
+            underlying,
+            self.strike[chosen],
+            self.expiration[chosen],
+            self.is_call[chosen],
+            self.adjusted[chosen],
+        )
+
+    def over_splits(self, factors: FloatArray) -> "OptionTerms":
+        """Return the terms after splits into ``factors`` ``(n_lots,)`` new shares per old one.
+
+        The strike is divided; the contracts, still on 100 shares, are the caller's to multiply. The clearing
+        house does this in whole splits. In others it changes what a contract delivers, to the same worth, and
+        it rounds strikes, which is left out.
+        """
+        return replace(self, strike=self.strike / factors, adjusted=self.adjusted | (factors != 1.0))
+
+    def expired(self, session: np.datetime64) -> BoolArray:
+        """Which lots are gone by a session ``(n_lots,)``; on its last day an option still has a value."""
+        return self.expiration < session
 
 
 def no_terms(n_lots: int) -> OptionTerms:
@@ -52,6 +73,7 @@ def no_terms(n_lots: int) -> OptionTerms:
         ("",) * n_lots,
         np.full(n_lots, np.nan),
         np.full(n_lots, np.datetime64("NaT", "D")),
+        np.zeros(n_lots, dtype=np.bool_),
         np.zeros(n_lots, dtype=np.bool_),
     )
 
@@ -63,6 +85,7 @@ def joined_terms(parts: Sequence[OptionTerms]) -> OptionTerms:
         np.concatenate([part.strike for part in parts]),
         np.concatenate([part.expiration for part in parts]),
         np.concatenate([part.is_call for part in parts]),
+        np.concatenate([part.adjusted for part in parts]),
     )
 
 
@@ -152,6 +175,7 @@ def price_options(
     living, dividend_yield = priced & alive, book.dividend_yields[rows[priced]]
     reasons |= np.where(priced, MODEL_PRICE, 0) | np.where(living, MODEL_VOL, 0)
     reasons[priced] |= np.where(living[priced] & np.isnan(dividend_yield), NO_YIELD, 0)
+    reasons |= np.where(priced & terms.adjusted, SPLIT_ADJUSTED, 0)
     dividend_yield = np.nan_to_num(dividend_yield)
     found = OptionLots(
         lots=lots[priced],

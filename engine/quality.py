@@ -39,6 +39,8 @@ REASONS = (
     "stale_snapshot",  # NAV and P&L are of an earlier session than the book
     "model_vol",  # the underlying's forecast stands in for a volatility implied by a quote
     "model_price",  # an option without a quote, valued by the model
+    "expired",  # an option after its last day: no longer part of the book
+    "split_adjusted",  # an option's terms were adjusted for splits of its underlying since they were entered
     "no_dividend_yield",  # an option whose underlying's profile has none, priced as if it paid nothing
 )
 

@@ -1,7 +1,7 @@
 """What positions are worth: market value, exposures of the book, coverage. Imports numpy alone."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Literal
 
@@ -54,6 +54,15 @@ class Positions:
             kinds=tuple(self.kinds[lot] for lot in chosen.tolist()),
             manual_price=self.manual_price[chosen],
             options=None if self.options is None else self.options.take(chosen),
+        )
+
+    def over_splits(self, factors: FloatArray) -> "Positions":
+        """Return the lots after splits into ``factors`` ``(n_lots,)`` new shares per old one, 1 for none."""
+        return replace(
+            self,
+            quantity=self.quantity * factors,
+            entry_price=self.entry_price / factors,
+            options=None if self.options is None else self.options.over_splits(factors),
         )
 
     @property

@@ -1,6 +1,7 @@
 """A portfolio's analysis as plain data, in the field names of the HTTP API."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,9 +16,17 @@ from engine.valuation import Positions
 
 
 def describe(
-    book: SymbolBook, positions: Positions, analysis: PortfolioAnalysis, benchmark: dict[str, float]
+    book: SymbolBook,
+    positions: Positions,
+    analysis: PortfolioAnalysis,
+    benchmark: dict[str, float],
+    *,
+    expired: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """Return everything the analysis says as dicts, lists and numbers; what is missing is None."""
+    """Return everything the analysis says as dicts, lists and numbers; what is missing is None.
+
+    ``expired`` are the symbols of options that were held, and are not among the positions.
+    """
     excluded = _excluded(positions, analysis)
     valuation = analysis.valuation
     reasons = ["partial_coverage"] if excluded else []
@@ -29,7 +38,7 @@ def describe(
         "quality": "degraded" if reasons else "ok",
         "reasons": sorted(set(reasons)),
         "coverage": valuation.coverage,
-        "excluded": excluded,
+        "excluded": [*excluded, *({"symbol": symbol, "reason": "expired"} for symbol in expired)],
         "overview": _overview(positions, analysis),
         "positions": _positions(positions, analysis),
         "factor_exposures": _factor_exposures(analysis),

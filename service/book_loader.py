@@ -10,10 +10,12 @@ from engine.book import SymbolBook
 from engine.factor_frames import PROVIDER_FACTOR
 from engine.factors import FACTOR_NAMES, PROXIES
 from engine.panel import Panel, panel_of_ids
+from engine.prices_asof import is_adjusted_only, split_factors
 from engine.risk import FACTORS, SPECIFIC
-from engine.typing import DateArray, FloatArray
+from engine.typing import DateArray, FloatArray, IntArray
 from service import clock
 from service.errors import FailedError, UsageError
+from service.splits import read_splits
 from storage.releases import Release
 from storage.store import Store
 
@@ -87,7 +89,7 @@ def load_book(store: Store, *, asof: date | None = None, release: Release | None
         symbols=panel.symbols,
         sessions=panel.sessions,
         returns=panel.returns,
-        close=panel.close_at(priced),
+        close=_closes(store, release, panel, priced),
         close_age=columns[-1] - priced,
         betas=betas,
         standard_errors=errors,
@@ -101,6 +103,19 @@ def load_book(store: Store, *, asof: date | None = None, release: Release | None
         dividend_yields=_numbers(profiles.get(symbol, {}).get("dividend_yield") for symbol in panel.symbols),
         index={symbol: row for row, symbol in enumerate(panel.symbols)},
     )
+
+
+def _closes(store: Store, release: Release, panel: Panel, priced: IntArray) -> FloatArray:
+    """Last close of each symbol, in shares of the last session: one from before a split is divided by it."""
+    last = panel.sessions[-1]
+    stale = np.flatnonzero((priced >= 0) & (priced < len(panel.sessions) - 1))
+    close = panel.close_at(priced)
+    splits = read_splits(store, release, last.item())
+    codes = splits.codes_of(pl.Series([panel.symbols[row] for row in stale], dtype=pl.String))
+    today = np.full(len(stale), last)
+    factor = split_factors(splits, codes, panel.sessions[priced[stale]], today)
+    close[stale] /= np.where(is_adjusted_only(splits, codes, today), 1.0, factor)
+    return close
 
 
 def _numbers(values: Iterable[float | None]) -> FloatArray:

@@ -8,6 +8,8 @@ from itertools import chain
 from threading import Lock
 from typing import Any, TypeAlias, TypeVar
 
+import numpy as np
+
 from engine.analysis import Correlations, PortfolioVolatility, correlations, portfolio_volatility
 from engine.composition import (
     FactorExposures,
@@ -21,7 +23,8 @@ from engine.concentration import Concentration, SectorWeights, concentration, se
 from engine.stress import StressResult, stress
 from engine.valuation import Positions, Valuation, joined, value_positions
 from service.live_book import Accounts, Market
-from service.lots import positions_of
+from service.lots import is_expired, positions_of
+from service.splits import in_shares_of
 from storage.ledger import Ledger
 from storage.portfolios import Portfolio
 from storage.position_queries import Position
@@ -36,7 +39,7 @@ class Composed:
     """A portfolio's open positions and what one release says about them, each part when it is asked for.
 
     ``equity`` is the account's net asset value by its newest ``snapshot``, as entered before the first one;
-    None for the sum of its parts.
+    None for the sum of its parts. ``expired`` are the symbols of options that are no longer in the book.
     """
 
     market: Market
@@ -45,6 +48,7 @@ class Composed:
     portfolio: Portfolio | None = None
     held: tuple[Position, ...] = ()
     snapshot: Snapshot | None = None
+    expired: tuple[str, ...] = ()
 
     @cached_property
     def places(self) -> dict[str, int]:
@@ -113,7 +117,8 @@ def combined(composed: Sequence[Composed]) -> Composed:
     positions = joined([one.positions for one in composed])
     nav = sum(one.valuation.nav for one in composed)
     held = tuple(chain.from_iterable(one.held for one in composed))
-    return Composed(composed[0].market, positions, nav, held=held)
+    expired = tuple(chain.from_iterable(one.expired for one in composed))
+    return Composed(composed[0].market, positions, nav, held=held, expired=expired)
 
 
 class Compositions:
@@ -149,19 +154,20 @@ class Compositions:
         return made
 
     def _compose(self, portfolio: Portfolio, market: Market, snapshot: Snapshot | None) -> Composed:
-        held = tuple(each for each in self._ledger.positions.of(portfolio.portfolio_id) if is_open(each))
+        stored = self._ledger.positions.of(portfolio.portfolio_id)
+        stored = [each for each in stored if each.lot.exit_date is None]
+        expired = tuple(each.lot.symbol for each in stored if is_expired(each.lot, market.session))
+        held = tuple(each for each in stored if not is_expired(each.lot, market.session))
         places = {position.position_id: place for place, position in enumerate(held)}
         marks = {
             places[mark.position_id]: float(mark.price)
             for mark in self._ledger.positions.marks(portfolio.portfolio_id)
             if mark.position_id in places and mark.session <= market.session
         }
+        started = portfolio.starting_session or market.session
+        entered = np.array([each.entered_session or started for each in held], dtype="datetime64[D]")
         positions = positions_of([position.lot for position in held], marks)
+        positions = in_shares_of(market.book.as_of, positions, entered, market.splits)
         equity = None if portfolio.starting_equity is None else float(portfolio.starting_equity)
         nav = equity if snapshot is None else snapshot["nav"]
-        return Composed(market, positions, nav, portfolio, held, snapshot)
-
-
-def is_open(position: Position) -> bool:
-    """Whether a position was not closed."""
-    return position.lot.exit_date is None
+        return Composed(market, positions, nav, portfolio, held, snapshot, expired)

@@ -6,8 +6,10 @@ from datetime import date
 from threading import Lock
 from typing import Any, Literal, TypeAlias
 
+from engine import prices_asof
 from engine.book import SymbolBook
 from service.book_loader import benchmark_weights, computed_sessions, load_book, newest_profiles
+from service.splits import read_splits
 from storage.errors import StorageError
 from storage.processes import timestamp
 from storage.releases import Release
@@ -30,12 +32,15 @@ class Market:
         Newest profile of each symbol as of the book's session.
     option_rate : float
         Continuous rate a year that options are priced with.
+    splits : prices_asof.Market
+        Splits of all symbols up to the book's session.
     """
 
     book: SymbolBook
     benchmark: dict[str, float]
     profiles: dict[str, dict[str, Any]]
     option_rate: float
+    splits: prices_asof.Market
 
     @property
     def session(self) -> date:
@@ -115,4 +120,5 @@ def market_at(store: Store, release: Release, asof: date | None = None, *, optio
     on: date = book.as_of.item()  # type: ignore[assignment]
     known = newest_profiles(store.read("profiles", release=release), on)
     profiles = {row["symbol"]: row for row in known.iter_rows(named=True)}
-    return Market(book, benchmark_weights(store, release, on), profiles, option_rate)
+    splits = read_splits(store, release, on)
+    return Market(book, benchmark_weights(store, release, on), profiles, option_rate, splits)

@@ -44,6 +44,12 @@ def realized_pnl(lot: Lot) -> float | None:
     return float((lot.exit_price - lot.entry_price) * lot.quantity) * multiplier(lot)
 
 
+def is_expired(lot: Lot, session: date) -> bool:
+    """Whether a lot is an option that no longer exists on a session; on its last day it still has a value."""
+    expiration = lot.expiration_date if kind_of(lot) == "option" else None
+    return expiration is not None and expiration < session
+
+
 def open_lots(lots: Sequence[Lot], asof: date | None = None) -> list[Lot]:
     """Return the lots that are not closed; with a date, those that were held at its close."""
     if asof is None:
@@ -76,4 +82,5 @@ def _terms_of(lots: Sequence[Lot], kinds: Sequence[Kind]) -> OptionTerms:
         strike=np.array([lot.strike_price if lot else None for lot in options], dtype=np.float64),
         expiration=np.array([lot.expiration_date if lot else None for lot in options], dtype="datetime64[D]"),
         is_call=np.array([bool(lot and lot.option_type == "CALL") for lot in options]),
+        adjusted=np.zeros(len(lots), dtype=np.bool_),
     )

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from engine.analysis import analyze
+from engine.book import SymbolBook
 from engine.valuation import Positions
 from service import clock
 from service.analysis import describe
@@ -57,11 +59,21 @@ def analyze_file(
     positions = read_positions(path, today=clock.now(settings).date(), asof=asof)
     pinned = release or store.release()
     book = load_book(store, asof=asof, release=pinned)
+    positions, expired = _unexpired(positions, book)
     on: date = book.as_of.item()  # type: ignore[assignment]
     benchmark = benchmark_weights(store, pinned, on)
     rate = settings.option_rate
     analysis = analyze(book, positions, equity=equity, benchmark=benchmark, option_rate=rate)
-    return describe(book, positions, analysis, benchmark)
+    return describe(book, positions, analysis, benchmark, expired=expired)
+
+
+def _unexpired(positions: Positions, book: SymbolBook) -> tuple[Positions, list[str]]:
+    """Return positions without the options that expired before the book's session, and their symbols."""
+    if positions.options is None:
+        return positions, []
+    gone = positions.options.expired(book.as_of)
+    symbols = [positions.symbols[lot] for lot in np.flatnonzero(gone).tolist()]
+    return positions.take(np.flatnonzero(~gone)), symbols
 
 
 def analyze_stored(store: Store, settings: Settings, owner: str, portfolio_id: str) -> dict[str, Any]:
@@ -119,4 +131,4 @@ def _described(composed: Composed) -> dict[str, Any]:
         benchmark=market.benchmark,
         option_rate=market.option_rate,
     )
-    return describe(market.book, positions, analysis, market.benchmark)
+    return describe(market.book, positions, analysis, market.benchmark, expired=composed.expired)

@@ -32,6 +32,7 @@ def lots(*rows):
             np.array(strike, float),
             np.array(expiration, dtype="datetime64[D]"),
             np.array(is_call, bool),
+            np.zeros(len(rows), bool),
         ),
     )
 

@@ -8,6 +8,7 @@ FIELDS = {
     "portfolio_id",
     "symbol",
     "quantity",
+    "split_factor",
     "entry_price",
     "entry_date",
     "position_type",

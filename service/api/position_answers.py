@@ -12,14 +12,17 @@ def item(position: Position, composed: Composed | None, closed_id: str | None = 
     lot = position.lot
     place = composed.places.get(position.position_id) if composed else None
     values: tuple[float | None, ...] = (None, None, None)
+    split_factor = 1.0
     if composed is not None and place is not None:
         found = composed.valuation
+        split_factor = float(composed.positions.quantity[place]) / float(lot.quantity)
         values = tuple(plain(each[place]) for each in (found.price, found.market_value, found.unrealized_pnl))
     return PositionItem(
         id=position.position_id,
         portfolio_id=position.portfolio_id,
         symbol=lot.symbol,
         quantity=float(lot.quantity),
+        split_factor=split_factor,
         entry_price=float(lot.entry_price),
         entry_date=lot.entry_date,
         position_type=position_type(lot),

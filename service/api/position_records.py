@@ -64,12 +64,17 @@ class PositionChanges(msgspec.Struct, kw_only=True):
 
 
 class PositionItem(msgspec.Struct, kw_only=True):
-    """A position, signed by its direction; values are those of the book, null without a price."""
+    """A position as entered, signed by its direction; values are those of the book, null without a price.
+
+    ``split_factor`` is how many shares of the book's session one share entered has become by splits:
+    ``last_price`` is of one of those.
+    """
 
     id: str
     portfolio_id: str
     symbol: str
     quantity: float
+    split_factor: float = 1.0
     entry_price: float
     entry_date: date
     position_type: PositionType

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import date
 
 import numpy as np
 import polars as pl
@@ -14,12 +14,11 @@ from engine.prices_asof import Market, market_of
 from engine.typing import DateArray, FloatArray
 from service import clock
 from service.lots import CASH_PREFIX
+from service.splits import DAYS_BEFORE
 from storage.ledger import Ledger
 from storage.portfolios import Portfolio
 from storage.releases import Release
 from storage.store import Store
-
-DAYS_BEFORE = timedelta(days=20)  # in which a close within five sessions of the first day lies
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +127,7 @@ def option_terms(held: Holdings) -> OptionTerms | None:
         strike=_numbers(frame["strike_price"]),
         expiration=_days(frame["expiration_date"]),
         is_call=(frame["option_type"] == "CALL").fill_null(False).to_numpy(),
+        adjusted=np.zeros(len(frame), dtype=np.bool_),
     )
 
 

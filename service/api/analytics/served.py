@@ -42,7 +42,7 @@ def served(
         "coverage": plain(valuation.coverage if coverage is None else coverage),
         "quality": "degraded" if found else "ok",
         "reasons": sorted(found),
-        "excluded": excluded,
+        "excluded": [*excluded, *(Excluded(symbol, "expired") for symbol in composed.expired)],
     }
 
 

@@ -62,7 +62,7 @@ class PositionsSummary(msgspec.Struct):
 
 
 class Holding(msgspec.Struct, kw_only=True):
-    """An open position at the book's price."""
+    """An open position at the book's price, in shares of its session."""
 
     id: str
     symbol: str

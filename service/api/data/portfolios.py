@@ -187,7 +187,7 @@ def _holdings(
         Holding(
             id=each.id,
             symbol=each.symbol,
-            quantity=each.quantity,
+            quantity=each.quantity * each.split_factor,
             position_type=each.position_type,
             investment_class=each.investment_class,
             market_value=each.market_value,

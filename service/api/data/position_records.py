@@ -7,7 +7,7 @@ import msgspec
 
 
 class PositionDetail(msgspec.Struct, kw_only=True):
-    """A position with its company; costs and values are signed, and null without a price."""
+    """A position with its company, in shares of the book's session; values are null without a price."""
 
     id: str
     portfolio_id: str
