@@ -19,6 +19,8 @@ class LotValues:
         Held at the close; sold in this snapshot. A lot that is neither has no part in it.
     quantity : FloatArray
         Signed, in shares of the session; of a closed lot, of its exit date.
+    entry_price : FloatArray
+        In shares of the session, as ``quantity``; 1 for cash.
     price : FloatArray
         Price used: at the session, or at the exit; NaN for none.
     market_value, unrealized_pnl : FloatArray
@@ -39,6 +41,7 @@ class LotValues:
     is_open: BoolArray
     is_closed: BoolArray
     quantity: FloatArray
+    entry_price: FloatArray
     price: FloatArray
     market_value: FloatArray
     unrealized_pnl: FloatArray
@@ -57,10 +60,11 @@ def value_lots(
     """Value lots as ``compute_snapshots`` says; ``prev`` is that of each lot's portfolio, ``(n_lots,)``."""
     cash = lots.kind == CASH
     in_shares = (lots.kind == PUBLIC) & ~prices.adjusted_only
-    shares = np.where(in_shares, prices.split_since_entered, 1.0)
+    splits = in_shares | (lots.kind == OPTION)
+    shares = np.where(splits, prices.split_since_entered, 1.0)
     quantity = lots.quantity * shares
     entry = np.where(cash, 1.0, lots.entry_price / shares)
-    before = _price_before(lots, prices, prev) / np.where(in_shares, prices.split, 1.0)
+    before = _price_before(lots, prices, prev) / np.where(splits, prices.split, 1.0)
     unknown = ~cash & ~holding.at_entry & ~np.isfinite(before)
     reference = np.where(cash, 1.0, np.where(holding.at_entry | unknown, entry, before))
     price = np.where(holding.is_closed, _exit_price(lots, prices, reference), _price(lots, prices))
@@ -76,6 +80,7 @@ def value_lots(
         is_open=holding.is_open,
         is_closed=holding.is_closed,
         quantity=quantity,
+        entry_price=entry,
         price=price,
         market_value=np.where(valued, price * size, np.nan),
         unrealized_pnl=np.where(valued, (price - entry) * size, np.nan),
@@ -95,7 +100,10 @@ def _price_before(lots: Lots, prices: LotPrices, prev: DateArray) -> FloatArray:
     A source of adjusted prices alone restates them at every split and dividend: what it says now of the
     session of the last price goes with what it says of today, the price once used does not.
     """
-    restated = prices.adjusted_only & (lots.reference_session == prev) & np.isfinite(prices.price_prev)
+    public = lots.kind == PUBLIC
+    restated = (
+        public & prices.adjusted_only & (lots.reference_session == prev) & np.isfinite(prices.price_prev)
+    )
     used = lots.held & np.isfinite(lots.reference_price) & ~restated
     return np.where(used, lots.reference_price, prices.price_prev)
 
@@ -124,10 +132,10 @@ def _reasons(lots: Lots, prices: LotPrices, holding: Holding, unknown: BoolArray
         "entry_price_mark": is_open & private & unpriced,
         "entry_price_reference": holding.earns & unknown & ~private,
         "exit_price_missing": closed & no_exit,
-        "adjusted_only": (is_open | closed) & public & prices.adjusted_only,
+        "adjusted_only": (is_open | closed) & (public | option) & prices.adjusted_only,
         "price_return": holding.earns & public & ~prices.adjusted_only & np.isnan(prices.dividend),
     }
-    reasons = np.zeros(len(public), dtype=np.uint32)
+    reasons = np.where(is_open | closed, prices.reasons, 0).astype(np.uint32)
     for name, where in conditions.items():
         reasons |= np.where(where, np.uint32(reason_bit(name)), np.uint32(0))
     return reasons

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.typing import BoolArray, DateArray, FloatArray, IntArray
+from engine.typing import BoolArray, DateArray, FloatArray, IntArray, MaskArray
 
 PUBLIC, CASH, PRIVATE, OPTION = range(4)
 
@@ -77,8 +77,8 @@ class Portfolios:
 class LotPrices:
     """What the market says about each lot, ``(n_lots,)`` each; ``engine.lot_prices`` looks it up.
 
-    ``since`` and ``until`` are those of ``Holding``. Only public lots take splits and dividends, so what
-    stands there for others does not matter.
+    ``since`` and ``until`` are those of ``Holding``. Public lots take splits and dividends, options the
+    splits of their underlyings; what stands there for others does not matter.
 
     Attributes
     ----------
@@ -90,7 +90,7 @@ class LotPrices:
     price_prev : FloatArray
         Price at ``prev`` as known now, in shares of ``prev``; of a private lot the mark it was entered with.
     price_exit : FloatArray
-        Close at the exit date, in shares of that date.
+        Close, or model price, at the exit date, in shares of that date.
     split : FloatArray
         Shares at ``until`` per share at ``since``.
     split_since_entered : FloatArray
@@ -98,7 +98,10 @@ class LotPrices:
     dividend : FloatArray
         Dividends over (since, until] in currency per share at ``until``; NaN: the source knows none.
     adjusted_only : BoolArray
-        The symbol's only price is an adjusted one: splits and dividends are in it already.
+        The symbol's, or the underlying's, only price is an adjusted one: splits and dividends are in it
+        already, but a strike is in no price.
+    reasons : MaskArray
+        What a model says of the price at the session or the exit, whichever counts.
     """
 
     price: FloatArray
@@ -109,6 +112,7 @@ class LotPrices:
     split_since_entered: FloatArray
     dividend: FloatArray
     adjusted_only: BoolArray
+    reasons: MaskArray
 
 
 @dataclass(frozen=True, slots=True)

@@ -149,6 +149,7 @@ def seen(**changes) -> LotPrices:
         "split_since_entered": 1.0,
         "dividend": 0.0,
         "adjusted_only": False,
+        "reasons": 0,
         **changes,
     }
     return LotPrices(**{name: np.array([value]) for name, value in values.items()})

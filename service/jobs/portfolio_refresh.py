@@ -4,15 +4,16 @@ All portfolios that lack a session are taken at once. What is there already is l
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, Literal
 
 import numpy as np
 import polars as pl
 
-from engine.lots import Portfolios
+from engine import prices_asof
+from engine.book import SymbolBook
 from engine.snapshot import compute_snapshots
 from engine.typing import DateArray
 from service.book_loader import computed_sessions
@@ -22,14 +23,17 @@ from service.jobs.snapshot_inputs import (
     Holdings,
     Last,
     lots_of,
+    option_terms,
     portfolios_of,
     prices_of,
     read_holdings,
     read_market,
 )
+from service.jobs.snapshot_options import Options, settle, terms_of, with_options
 from service.live_book import Market, market_at
 from service.settings import Settings
 from storage.portfolios import Portfolio
+from storage.releases import Release
 from storage.store import Store
 from storage.writer import Writer
 
@@ -93,6 +97,15 @@ def refresh_portfolios(
 
 
 @dataclass(frozen=True, slots=True)
+class _Sources:
+    """What snapshots are priced from: closes, options (None without any), and the market of each session."""
+
+    closes: prices_asof.Market
+    options: Options | None
+    market_of: Callable[[date], Market]
+
+
+@dataclass(frozen=True, slots=True)
 class _Refresh:
     """A refresh under way."""
 
@@ -118,15 +131,13 @@ class _Refresh:
         if not len(due):
             return
         earliest = min([due[0].item(), *last.snapshots["session"]])
-        market = read_market(self.store, release, held.lots, earliest, due[-1].item())
-        market_of_day = partial(market_at, self.store, release, option_rate=self.settings.option_rate)
+        sources = self._sources(held, release, computed, (earliest, due[-1].item()))
         self.progress.start_phase("snapshots", "P&L Calculation & Snapshots", len(due), "dates")
         frames: dict[str, list[pl.DataFrame]] = {}
         for number, session in enumerate(due, start=1):
             which = np.flatnonzero(lacking[:, np.searchsorted(computed, session)])
-            portfolios_now = portfolios_of(held, last, session)
-            taken = self._taken(held, last, portfolios_now, which, session, market)
-            for table, frame in _rows(taken, market_of_day).items():
+            taken = _taken(held, last, which, session, sources)
+            for table, frame in _rows(taken, sources.market_of).items():
                 frames.setdefault(table, []).append(frame)
             last = _after(last, frames["portfolio_snapshots"][-1], frames["position_values"][-1])
             self.outcome.sessions.append(str(session))
@@ -152,23 +163,44 @@ class _Refresh:
         held_then = lots.join(newest, on=["portfolio_id", "session"], how="semi")
         return Last(newest, held_then.select(*LOT, pl.lit(True).alias("was_held")))
 
-    def _taken(
-        self,
-        held: Holdings,
-        last: Last,
-        portfolios: Portfolios,
-        which: np.ndarray,
-        session: np.datetime64,
-        market: Any,
-    ) -> rows.Taken:
-        lots = lots_of(held, last)
-        # Portfolios that have this session already are computed along as first ones, and give no rows.
-        others = np.ones(len(held.portfolios), dtype=bool)
-        others[which] = False
-        portfolios.prev[others] = np.datetime64("NaT")
-        prices = prices_of(market, held, lots, portfolios, session)
-        snapshots = compute_snapshots(lots, prices, portfolios, session)
-        return rows.Taken(session, held, which, lots, snapshots, last)
+    def _sources(
+        self, held: Holdings, release: Release, computed: DateArray, span: tuple[date, date]
+    ) -> _Sources:
+        closes = read_market(self.store, release, held.lots, *span)
+        # The book of the previous session prices what came in since, and that of today everything else.
+        market_of = lru_cache(maxsize=2)(
+            partial(market_at, self.store, release, option_rate=self.settings.option_rate)
+        )
+
+        def book_of(day: np.datetime64) -> SymbolBook | None:
+            session = closes.sessions[closes.sessions <= day][-1:]
+            return market_of(session[0].item()).book if np.isin(session, computed).any() else None
+
+        terms, options = option_terms(held), None
+        if terms is not None:
+            underlyings = closes.codes_of(held.lots["listed"])
+            options = Options(terms, underlyings, closes, book_of, self.settings.option_rate)
+        return _Sources(closes, options, market_of)
+
+
+def _taken(
+    held: Holdings, last: Last, which: np.ndarray, session: np.datetime64, sources: _Sources
+) -> rows.Taken:
+    lots, options, terms = lots_of(held, last), sources.options, None
+    portfolios = portfolios_of(held, last, session)
+    # Portfolios that have this session already are computed along as first ones, and give no rows.
+    others = np.ones(len(held.portfolios), dtype=bool)
+    others[which] = False
+    portfolios.prev[others] = np.datetime64("NaT")
+    if options is None:
+        prices = prices_of(sources.closes, held, lots, portfolios, session)
+    else:
+        lots, reasons = settle(options, lots, session)
+        prices = replace(prices_of(sources.closes, held, lots, portfolios, session), reasons=reasons)
+        prices = with_options(options, prices, lots, portfolios, session)
+        terms = terms_of(options, lots, session)
+    snapshots = compute_snapshots(lots, prices, portfolios, session)
+    return rows.Taken(session, held, which, lots, snapshots, last, terms)
 
 
 def _lacking(held: Holdings, last: Last, computed: DateArray) -> np.ndarray:

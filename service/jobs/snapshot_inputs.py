@@ -20,6 +20,12 @@ from storage.portfolios import Portfolio
 from storage.releases import Release
 from storage.store import Store
 
+KNOWN_OPTION = (
+    (pl.col("kind") == OPTION)
+    & pl.col("option_type").is_not_null()
+    & pl.col("underlying_symbol").is_not_null()
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Last:
@@ -38,8 +44,9 @@ class Last:
 class Holdings:
     """Everything that people entered into some portfolios, read at once.
 
-    ``lots`` has one row a lot, closed ones too, with ``index`` of its portfolio and its ``kind``; ``flows``
-    one a change with a signed ``amount``; ``marks`` one a mark of a private lot.
+    ``lots`` has one row a lot, closed ones too, with ``index`` of its portfolio, its ``kind`` and the symbol
+    that it is ``listed`` under, an option's underlying; ``flows`` one a change with a signed ``amount``;
+    ``marks`` one a mark of a private lot.
     """
 
     portfolios: tuple[Portfolio, ...]
@@ -69,7 +76,9 @@ def read_holdings(ledger: Ledger, portfolios: Sequence[Portfolio]) -> Holdings:
     return Holdings(
         portfolios=tuple(portfolios),
         starts=np.array([portfolio.starting_session for portfolio in portfolios], dtype="datetime64[D]"),
-        lots=ledger.positions.frame(ids).with_columns(place, kind.cast(pl.Int64).alias("kind")),
+        lots=ledger.positions.frame(ids)
+        .with_columns(place, kind.cast(pl.Int64).alias("kind"))
+        .with_columns(pl.when(KNOWN_OPTION).then("underlying_symbol").otherwise("symbol").alias("listed")),
         flows=ledger.equity_changes.frame(ids).with_columns(place, signed.alias("amount")),
         marks=ledger.positions.marks_frame(ids),
     )
@@ -81,7 +90,7 @@ def read_market(store: Store, release: Release, lots: pl.DataFrame, first: date,
     A store without a single dividend was filled by a source that has none: then dividends are not 0, but
     unknown.
     """
-    symbols = lots.filter(pl.col("kind") == PUBLIC)["symbol"].unique().to_list()
+    symbols = lots.filter(pl.col("kind").is_in([PUBLIC, OPTION]))["listed"].unique().to_list()
     columns = ("symbol", "session", "close", "quality")
     span = (first - DAYS_BEFORE, last)
     prices = store.read("prices", release=release, columns=columns, symbols=symbols, sessions=span)
@@ -120,8 +129,7 @@ def option_terms(held: Holdings) -> OptionTerms | None:
     frame, is_option = held.lots, pl.col("kind") == OPTION
     if not frame.select(is_option.any()).item():
         return None
-    known = is_option & pl.col("option_type").is_not_null()
-    underlying = frame.select(pl.when(known).then("underlying_symbol").fill_null(""))
+    underlying = frame.select(pl.when(KNOWN_OPTION).then("listed").otherwise(pl.lit("")))
     return OptionTerms(
         underlying=tuple(underlying.to_series()),
         strike=_numbers(frame["strike_price"]),
@@ -158,7 +166,7 @@ def prices_of(
     market: Market, held: Holdings, lots: Lots, portfolios: Portfolios, session: np.datetime64
 ) -> LotPrices:
     """Look up every lot's prices: closes, and of private lots the owner's marks, else their entry prices."""
-    found = lot_prices(market, lots, held.lots["symbol"], portfolios, session)
+    found = lot_prices(market, lots, held.lots["listed"], portfolios, session)
     private, prev = lots.kind == PRIVATE, portfolios.prev[lots.portfolio]
     now = _marks(held, np.full(len(private), session))
     then = _marks(held, prev)

@@ -7,11 +7,12 @@ import numpy as np
 import polars as pl
 
 from engine.lots import Lots
+from engine.option_lots import OptionTerms
 from engine.quality import quality_text, reason_text
 from engine.snapshot import Snapshots
 from engine.valuation import Kind, Positions
 from service.composed import Composed
-from service.jobs.snapshot_inputs import Holdings, Last, option_terms
+from service.jobs.snapshot_inputs import Holdings, Last
 from service.live_book import Market
 
 KINDS: tuple[Kind, ...] = ("public", "cash", "private", "option")  # in the order of engine.lots
@@ -20,7 +21,7 @@ MAX_CORRELATED = 25
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """The snapshots of one session: whose, and what they were taken of."""
+    """The snapshots of one session: whose, and what they were taken of; ``terms`` are after splits."""
 
     session: np.datetime64
     held: Holdings
@@ -28,6 +29,7 @@ class Taken:
     lots: Lots
     snapshots: Snapshots
     last: Last
+    terms: OptionTerms | None
 
 
 def snapshot_rows(taken: Taken, composed: Sequence[Composed]) -> pl.DataFrame:
@@ -98,7 +100,7 @@ def position_rows(taken: Taken) -> pl.DataFrame:
 def compose(taken: Taken, market: Market) -> list[Composed]:
     """Compose the portfolios of the session on its book, with the NAV of their snapshots."""
     values, lots = taken.snapshots.lots, taken.lots
-    symbols, terms = taken.held.lots["symbol"], option_terms(taken.held)
+    symbols, terms = taken.held.lots["symbol"], taken.terms
     order = np.argsort(lots.portfolio, kind="stable")
     is_open = order[values.is_open[order]]
     bounds = np.searchsorted(lots.portfolio[is_open], np.arange(len(taken.held.portfolios) + 1))
@@ -108,7 +110,7 @@ def compose(taken: Taken, market: Market) -> list[Composed]:
         positions = Positions(
             symbols=tuple(symbols[rows.tolist()]),
             quantity=values.quantity[rows],
-            entry_price=lots.entry_price[rows],
+            entry_price=values.entry_price[rows],
             kinds=tuple(KINDS[kind] for kind in lots.kind[rows]),
             manual_price=values.price[rows],
             options=None if terms is None else terms.take(rows),
