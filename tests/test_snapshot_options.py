@@ -67,6 +67,7 @@ def path(tape, tmp_path_factory):
     ]
     pl.DataFrame(rows).write_csv(folder / "prices.csv")
     actions = [(symbol, tape.sessions[at], "split", value) for (symbol, at), value in tape.splits.items()]
+    actions.append(("GHOST", tape.sessions[SPLIT], "split", 5.0))
     actions.append(("TLT", tape.sessions[5], "dividend", 0.3))
     pl.DataFrame(actions, ["symbol", "date", "kind", "value"], orient="row").write_csv(folder / "actions.csv")
     profiles = [(symbol, value, tape.sessions[0]) for symbol, value in tape.yields.items()]
@@ -125,7 +126,7 @@ def days():
 
 @pytest.fixture(scope="module")
 def store(path, tape, lots):
-    """The store after a refresh, the same portfolio taken at once and in two goes."""
+    """The store after a refresh: a portfolio in two goes, and at once with two lots without a price."""
     with open_store(path) as store:
         for name in ("Main", "Same"):
             draft = Portfolio(
@@ -138,7 +139,9 @@ def store(path, tape, lots):
                     portfolio.portfolio_id, [_as_entered(tape, label, lot)], entered_session=entered
                 )
         unknown = Lot("NOSUCH-1", Decimal(1), Decimal(2), date(2024, 1, 5), "OPTIONS", **_terms("NOSUCH"))
-        store.ledger.positions.add(portfolio.portfolio_id, [unknown], entered_session=tape.sessions[FIRST])
+        ghost = Lot("GHOST", Decimal(20), Decimal(1000), date(2024, 1, 5), "PUBLIC")
+        entered = tape.sessions[FIRST]
+        store.ledger.positions.add(portfolio.portfolio_id, [unknown, ghost], entered_session=entered)
         with TerminalProgress() as progress:
             ids = [each.portfolio_id for each in store.ledger.portfolios.everyones()]
             refresh_portfolios(store, Settings(backfill_sessions=7), progress, portfolio_ids=ids[:1])
@@ -186,7 +189,7 @@ def test_nav_is_what_a_loop_over_lots_and_sessions_says(store, books, tape, days
     assert_agree(rows["nav"], [nav[day] for day in days], 1e-9)
     assert_agree(rows["net"], [sum(values[day].values()) for day in days], 1e-9)
     assert_agree(rows["pnl"][1:], np.diff([nav[day] for day in days]), 1e-7)
-    assert (rows["n_positions"] - (name == "Same")).to_list() == [len(values[day]) for day in days]
+    assert (rows["n_positions"] - 2 * (name == "Same")).to_list() == [len(values[day]) for day in days]
 
 
 def test_each_lot_on_each_session(store, books, tape, lots, days):
@@ -252,5 +255,8 @@ def test_live_values_are_those_of_the_snapshot(store):
         snapshot = rows_of(store, "portfolio_snapshots", portfolio.name).row(-1, named=True)
         assert composed.valuation.nav == snapshot["nav"]
         assert_agree(composed.valuation.net, snapshot["net"], 1e-12)
+        exposures = rows_of(store, "portfolio_exposures", portfolio.name).filter(pl.col("session") == LAST)
+        found = dict(zip(composed.exposures.names, composed.exposures.coverage, strict=True))
+        assert found == pytest.approx(dict(exposures.select("factor", "coverage").iter_rows()), rel=1e-12)
         beta = composed.exposures.beta[composed.exposures.names.index("Market Beta (90D)")]
         assert_agree(beta, snapshot["market_beta"], 1e-12)
