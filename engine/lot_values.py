@@ -62,8 +62,7 @@ def value_lots(
     in_shares = (lots.kind == PUBLIC) & ~prices.adjusted_only
     splits = in_shares | (lots.kind == OPTION)
     shares = np.where(splits, prices.split_since_entered, 1.0)
-    quantity = lots.quantity * shares
-    entry = np.where(cash, 1.0, lots.entry_price / shares)
+    quantity, entry = lots.quantity * shares, np.where(cash, 1.0, lots.entry_price / shares)
     before = _price_before(lots, prices, prev) / np.where(splits, prices.split, 1.0)
     unknown = ~cash & ~holding.at_entry & ~np.isfinite(before)
     reference = np.where(cash, 1.0, np.where(holding.at_entry | unknown, entry, before))

@@ -13,6 +13,7 @@ from naive import simple_returns
 from tolerance import assert_agree
 
 from engine.quality import reason_text
+from service.api.position_answers import item
 from service.book_loader import load_book
 from service.composed import Compositions
 from service.live_book import LiveBook
@@ -91,6 +92,10 @@ def test_shares_entered_before_a_split(store):
     assert_agree(value.cost_basis, [1200, 1200, -780, 500], 1e-12)
     assert_agree(found.holdings.values.sum(), value.market_value.sum(), 1e-12)
     assert value.unrealized_pnl[0] == pytest.approx(20 * close - 1200)
+    for position, factor in zip(found.held, (2.0, 1.0, 2.0, 1.0), strict=True):
+        shown = item(position, found)
+        assert (shown.quantity, shown.split_factor) == (float(position.lot.quantity), factor)
+        assert shown.market_value == pytest.approx(shown.quantity * factor * shown.last_price)
 
 
 def test_without_an_entered_session_the_portfolios_own_counts(store):

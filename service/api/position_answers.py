@@ -10,13 +10,7 @@ from storage.position_queries import Position
 def item(position: Position, composed: Composed | None, closed_id: str | None = None) -> PositionItem:
     """Return a position for the wire, without values when it is closed or there is no book."""
     lot = position.lot
-    place = composed.places.get(position.position_id) if composed else None
-    values: tuple[float | None, ...] = (None, None, None)
-    split_factor = 1.0
-    if composed is not None and place is not None:
-        found = composed.valuation
-        split_factor = float(composed.positions.quantity[place]) / float(lot.quantity)
-        values = tuple(plain(each[place]) for each in (found.price, found.market_value, found.unrealized_pnl))
+    split_factor, values = _valued(position, composed)
     return PositionItem(
         id=position.position_id,
         portfolio_id=position.portfolio_id,
@@ -42,3 +36,13 @@ def item(position: Position, composed: Composed | None, closed_id: str | None = 
         updated_at=position.updated_at,
         closed_position_id=closed_id,
     )
+
+
+def _valued(position: Position, composed: Composed | None) -> tuple[float, tuple[float | None, ...]]:
+    """Shares of today per share entered; price, market value and unrealized P&L."""
+    place = composed.places.get(position.position_id) if composed else None
+    if composed is None or place is None:
+        return 1.0, (None, None, None)
+    found = composed.valuation
+    values = tuple(plain(each[place]) for each in (found.price, found.market_value, found.unrealized_pnl))
+    return float(composed.positions.quantity[place]) / float(position.lot.quantity), values

@@ -7,6 +7,7 @@ import numpy as np
 from engine.analysis import volatility_reasons
 from engine.concentration import CASH, UNCLASSIFIED
 from engine.risk import FACTORS
+from service.api.analytics.greeks import total_greeks
 from service.api.analytics.records import (
     ConcentrationAnswer,
     ConcentrationData,
@@ -17,7 +18,6 @@ from service.api.analytics.records import (
     Exposures,
     FactorBeta,
     FactorExposuresAnswer,
-    Greeks,
     Impact,
     Overview,
     PositionBetas,
@@ -70,19 +70,9 @@ def overview(composed: Composed) -> Overview:
             short_count=int((held & (valuation.market_value < 0)).sum()),
             option_count=int(positions.of_kind("option").sum()),
         ),
-        greeks=_greeks(composed),
+        greeks=total_greeks(composed),
         last_updated=composed.portfolio.updated_at if composed.portfolio else None,
     )
-
-
-def _greeks(composed: Composed) -> Greeks:
-    n_options, options = int(composed.positions.of_kind("option").sum()), composed.valuation.options
-    n_priced = 0 if options is None else len(options.lots)
-    if options is None or not n_priced:
-        return Greeks(n_options=n_options, reason="option_not_priced" if n_options else "no_options")
-    sums = {name: plain(float(values.sum())) for name, values in options.greeks.items()}
-    reason = "partial_coverage" if n_priced < n_options else None
-    return Greeks(**sums, n_options=n_options, n_priced=n_priced, reason=reason)
 
 
 def factor_exposures(composed: Composed, quality: DataQuality) -> FactorExposuresAnswer:
