@@ -1,0 +1,176 @@
+"""How charts look and are rendered: colors, captions, SVG. Imports polars and vl-convert; nothing is fetched."""
+
+import math
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Any, Literal, TypeAlias
+
+import polars as pl
+import vl_convert
+
+from service.api.analytics.records import Served
+
+Spec: TypeAlias = dict[str, Any]
+Mode: TypeAlias = Literal["light", "dark"]
+
+SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
+VEGA_LITE = "6.4"
+NAMED = 8
+WIDTH = 420
+STEPS = (-0.75, -0.5, -0.25, 0.25, 0.5, 0.75)
+
+
+@dataclass(frozen=True, slots=True)
+class Colors:
+    """Colors of a mode: text 4.5:1 and marks 3:1 at least on the background.
+
+    Blue against orange stays apart for every kind of color blindness, and no meaning hangs on it alone.
+    ``steps`` are those of correlations from −1 to 1, ``on_steps`` the text upon each.
+    """
+
+    background: str
+    text: str
+    note: str
+    grid: str
+    mark: str
+    positive: str
+    negative: str
+    faded: str
+    steps: tuple[str, ...]
+    on_steps: tuple[str, ...]
+
+
+COLORS: dict[Mode, Colors] = {
+    "light": Colors(
+        background="#ffffff",
+        text="#1b1f24",
+        note="#57606a",
+        grid="#d8dee4",
+        mark="#0072b2",
+        positive="#0072b2",
+        negative="#c24e00",
+        faded="#7d8590",
+        steps=("#7a3300", "#b0500f", "#efb48c", "#eef0f2", "#9ecae8", "#2277b0", "#0b4571"),
+        on_steps=("#ffffff", "#ffffff", "#1b1f24", "#1b1f24", "#1b1f24", "#ffffff", "#ffffff"),
+    ),
+    "dark": Colors(
+        background="#12161c",
+        text="#e6edf3",
+        note="#a3adb8",
+        grid="#333b45",
+        mark="#56b4e9",
+        positive="#56b4e9",
+        negative="#f0883e",
+        faded="#7d8590",
+        steps=("#ffb070", "#e0803a", "#6b3d1a", "#262c34", "#1f4a68", "#3f93c8", "#8fd0f7"),
+        on_steps=("#12161c", "#12161c", "#ffffff", "#ffffff", "#ffffff", "#12161c", "#12161c"),
+    ),
+}
+
+
+def config(mode: Mode) -> Spec:
+    """Vega-Lite configuration of a mode."""
+    colors = COLORS[mode]
+    axis = {
+        "labelColor": colors.text,
+        "titleColor": colors.note,
+        "gridColor": colors.grid,
+        "domainColor": colors.faded,
+        "tickColor": colors.faded,
+        "labelLimit": 200,
+    }
+    return {
+        "background": colors.background,
+        "font": "sans-serif",
+        "view": {"stroke": None},
+        "axis": axis,
+        "header": {"labelColor": colors.text, "labelFontWeight": "bold", "title": None},
+        "legend": {"labelColor": colors.text, "titleColor": colors.note},
+        "title": {"color": colors.text, "subtitleColor": colors.note, "anchor": "start", "offset": 12},
+        # A round cap draws the value that stands alone between two gaps.
+        "line": {"color": colors.mark, "strokeWidth": 1.5, "strokeCap": "round"},
+        "rule": {"color": colors.faded},
+        "text": {"color": colors.text},
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Caption:
+    """What a chart says in words: its title, the lines under it, and the whole for those who do not see it."""
+
+    title: str
+    lines: tuple[str, ...]
+    description: str
+
+
+def caption(answer: Served, title: str, says: str, *, lacking: Sequence[str] = ()) -> Caption:
+    """Say what is drawn, of when, and what is missing and why."""
+    gaps = f"No value: {_some(lacking)}." if lacking else ""
+    left_out = [f"{each.symbol} ({_words(each.reason)})" for each in answer.excluded]
+    parts = [
+        f"{title}.",
+        says,
+        f"As of {answer.as_of}." if answer.as_of else "",
+        gaps,
+        _coverage(answer.coverage),
+        f"Left out: {_some(left_out)}." if left_out else "",
+        f"Limits: {_some([_words(code) for code in answer.reasons])}." if answer.reasons else "",
+    ]
+    return Caption(title, tuple(line for line in (says, gaps) if line), " ".join(filter(None, parts)))
+
+
+def chart(said: Caption, table: pl.DataFrame, body: Spec, mode: Mode) -> Spec:
+    """Return a whole spec: the table's rows inline, the drawing of them, the caption and the colors."""
+    rows = table.with_columns(pl.col(pl.Date).cast(pl.String)).to_dicts()
+    return _captioned(said, mode) | {"data": {"values": rows}} | body
+
+
+def nothing(said: Caption, why: str, mode: Mode) -> Spec:
+    """Return a spec that draws the words why there is nothing to draw."""
+    words = f"Nothing to draw: {_words(why)}."
+    said = Caption(said.title, (), f"{said.title}. {words}")
+    return _captioned(said, mode) | {
+        "data": {"values": [{"words": words}]},
+        "width": WIDTH,
+        "height": 60,
+        "mark": {"type": "text", "align": "left", "fontSize": 13},
+        "encoding": {"x": {"value": 0}, "text": {"field": "words"}},
+    }
+
+
+def svg(spec: Spec) -> str:
+    """Render one of these specs as an SVG that may stand among others in a page.
+
+    Screen readers hear the title and the description: a table is better than a thousand named marks. The first
+    call starts the renderer (about a second), calls wait for each other: never on the event loop.
+    """
+    drawn = vl_convert.vegalite_to_svg(
+        spec, vl_version=VEGA_LITE, config={"aria": False}, allowed_base_urls=[]
+    )
+    mark = f"chart-{zlib.crc32(drawn.encode()):08x}"
+    opening, rest = drawn.split(">", 1)
+    labels = f'role="img" aria-labelledby="{mark}-title {mark}-description"'
+    title = f'<title id="{mark}-title">{escape(spec["title"]["text"])}</title>'
+    description = f'<desc id="{mark}-description">{escape(spec["description"])}</desc>'
+    return f"{opening} {labels}>{title}{description}{rest}"
+
+
+def _captioned(said: Caption, mode: Mode) -> Spec:
+    title = {"text": said.title, "subtitle": list(said.lines)}
+    return {"$schema": SCHEMA, "title": title, "description": said.description, "config": config(mode)}
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return ", ".join(names[:NAMED]) + more
+
+
+def _words(code: str) -> str:
+    return code.replace("_", " ").replace(",", ", ")
+
+
+def _coverage(share: float | None) -> str:
+    """Say how much of the book is in it; rounded down, so that 100 % is said of the whole alone."""
+    return f"Covers {math.floor(1000 * share) / 10:g} % of the book." if share is not None else ""
