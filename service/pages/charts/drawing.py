@@ -1,10 +1,11 @@
-"""How charts look and are rendered: colors, captions, SVG. Imports polars and vl-convert; nothing is fetched."""
+"""How charts look and are rendered: colors, captions, SVG; imports polars and vl-convert."""
 
 import math
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
+from textwrap import wrap
 from typing import Any, Literal, TypeAlias
 
 import polars as pl
@@ -18,7 +19,7 @@ Mode: TypeAlias = Literal["light", "dark"]
 SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
 VEGA_LITE = "6.4"
 NAMED = 8
-WIDTH = 420
+WIDTH, LINE = 420, 84  # pixels, and characters of a caption that fit above them and the labels
 STEPS = (-0.75, -0.5, -0.25, 0.25, 0.5, 0.75)
 
 
@@ -98,27 +99,25 @@ def config(mode: Mode) -> Spec:
 
 @dataclass(frozen=True, slots=True)
 class Caption:
-    """What a chart says in words: its title, the lines under it, and the whole for those who do not see it."""
+    """What a chart says in words: title, what is drawn, what has no value, and what holds for the whole."""
 
     title: str
-    lines: tuple[str, ...]
-    description: str
+    says: str
+    gaps: str
+    whole: str
 
 
 def caption(answer: Served, title: str, says: str, *, lacking: Sequence[str] = ()) -> Caption:
     """Say what is drawn, of when, and what is missing and why."""
     gaps = f"No value: {_some(lacking)}." if lacking else ""
     left_out = [f"{each.symbol} ({_words(each.reason)})" for each in answer.excluded]
-    parts = [
-        f"{title}.",
-        says,
+    whole = [
         f"As of {answer.as_of}." if answer.as_of else "",
-        gaps,
         _coverage(answer.coverage),
         f"Left out: {_some(left_out)}." if left_out else "",
         f"Limits: {_some([_words(code) for code in answer.reasons])}." if answer.reasons else "",
     ]
-    return Caption(title, tuple(line for line in (says, gaps) if line), " ".join(filter(None, parts)))
+    return Caption(title, says, gaps, " ".join(filter(None, whole)))
 
 
 def chart(said: Caption, table: pl.DataFrame, body: Spec, mode: Mode) -> Spec:
@@ -130,21 +129,22 @@ def chart(said: Caption, table: pl.DataFrame, body: Spec, mode: Mode) -> Spec:
 def nothing(said: Caption, why: str, mode: Mode) -> Spec:
     """Return a spec that draws the words why there is nothing to draw."""
     words = f"Nothing to draw: {_words(why)}."
-    said = Caption(said.title, (), f"{said.title}. {words}")
-    return _captioned(said, mode) | {
+    mark = {"type": "text", "align": "left", "fontSize": 13}
+    return _captioned(Caption(said.title, words, "", said.whole), mode) | {
         "data": {"values": [{"words": words}]},
         "width": WIDTH,
         "height": 60,
-        "mark": {"type": "text", "align": "left", "fontSize": 13},
-        "encoding": {"x": {"value": 0}, "text": {"field": "words"}},
+        "mark": mark,
+        "encoding": {"x": {"value": 0}, "text": {"field": "words", "type": "nominal"}},
     }
 
 
 def svg(spec: Spec) -> str:
     """Render one of these specs as an SVG that may stand among others in a page.
 
-    Screen readers hear the title and the description: a table is better than a thousand named marks. The first
-    call starts the renderer (about a second), calls wait for each other: never on the event loop.
+    Nothing is fetched. Screen readers hear the title and the description; for single numbers the table beside
+    it is better than a thousand named marks. The first call starts the renderer (about a second), and calls
+    wait for one another: never on the event loop.
     """
     drawn = vl_convert.vegalite_to_svg(
         spec, vl_version=VEGA_LITE, config={"aria": False}, allowed_base_urls=[]
@@ -158,8 +158,10 @@ def svg(spec: Spec) -> str:
 
 
 def _captioned(said: Caption, mode: Mode) -> Spec:
-    title = {"text": said.title, "subtitle": list(said.lines)}
-    return {"$schema": SCHEMA, "title": title, "description": said.description, "config": config(mode)}
+    lines = [*wrap(said.says, LINE), *wrap(said.gaps, LINE)]
+    spoken = " ".join(filter(None, (f"{said.title}.", said.says, said.gaps, said.whole)))
+    title = {"text": said.title, "subtitle": lines}
+    return {"$schema": SCHEMA, "title": title, "description": spoken, "config": config(mode)}
 
 
 def _some(names: Sequence[str]) -> str:
@@ -172,5 +174,5 @@ def _words(code: str) -> str:
 
 
 def _coverage(share: float | None) -> str:
-    """Say how much of the book is in it; rounded down, so that 100 % is said of the whole alone."""
-    return f"Covers {math.floor(1000 * share) / 10:g} % of the book." if share is not None else ""
+    """Say how much of the book is in it; rounded down, so that 100% is said of the whole alone."""
+    return f"Covers {math.floor(1000 * share) / 10:g}% of the book." if share is not None else ""

@@ -1,10 +1,11 @@
-"""Vega-Lite specs of the analytics answers, one function a chart; imports polars, the tables and the drawing.
+"""Vega-Lite specs of the analytics answers, one function a chart; imports polars.
 
 Each spec is a dict with its data inline: for ``drawing.svg``, and for a notebook as it is.
 """
 
 import polars as pl
 
+from engine.concentration import CASH
 from service.api.analytics.history_records import ExposureHistory, PerformanceAnswer
 from service.api.analytics.records import (
     ConcentrationAnswer,
@@ -16,34 +17,51 @@ from service.api.analytics.records import (
 )
 from service.pages.charts import tables
 from service.pages.charts.drawing import COLORS, STEPS, WIDTH, Mode, Spec, caption, chart, nothing
+from service.pages.charts.marks import (
+    BAR,
+    DATES,
+    LEVEL,
+    MONEY,
+    ONCE,
+    ROW,
+    SESSION,
+    TICK,
+    ZERO,
+    bars,
+    column,
+    rows,
+    share,
+)
 
-ROW, GAP = {"step": 20}, 10
+SHARES = "Shares of variance, which add up to 100%. Below zero: a hedge."
+BETA_WORDS = (
+    "datum.beta === null ? 'no value' : format(datum.beta, '.2f') + ' ± ' + "
+    "(datum.standard_error === null ? '?' : format(datum.high - datum.beta, '.2f'))"
+)
+IMPACT_WORDS = (
+    "datum.impact === null ? 'no value' : format(datum.impact, '+,.0f') + "
+    "(datum.share_of_nav === null ? '' : ' (' + format(datum.share_of_nav, '+.1%') + ')')"
+)
 MAX_NUMBERED = 12  # symbols up to which a cell of the heatmap has room for its number
-ZERO = {"mark": "rule", "encoding": {"x": {"datum": 0}}}
-LEVEL = {"mark": "rule", "encoding": {"y": {"datum": 0}}}
-# Sessions are days without a zone: the local one of a server would move them to the day before.
-SESSION = {"field": "session", "type": "temporal", "scale": {"type": "utc"}, "title": None}
 
 
 def performance(answer: PerformanceAnswer, mode: Mode = "light") -> Spec:
     """Value over time, and below it the drawdown."""
     table = tables.performance(answer)
     stored = bool(table["nav"].is_not_null().any())
-    field, title = ("nav", "Net asset value") if stored else ("growth", "Growth of 1, today's weights")
+    replayed = " of today's weights" if answer.basis == "todays_weights" else ""
+    field, title = ("nav", "Net asset value") if stored else ("growth", f"Growth of 1{replayed}")
     says = "Drawdown is of returns: money paid in or out is none."
     lacking = tables.missing(table, "session", field) + tables.missing(table, "session", "drawdown")
-    said = caption(answer, f"{title} and drawdown", says, lacking=list(dict.fromkeys(lacking)))
+    said = caption(answer, f"{title} and drawdown", says, lacking=sorted({*lacking}))
     if not table["growth"].is_not_null().any() and not stored:
         return nothing(said, answer.metadata.get("reason", "no_snapshots"), mode)
     value = {"field": field, "type": "quantitative", "title": None, "scale": {"zero": False}}
+    value |= {"axis": MONEY} if stored else {}
     fall = {"field": "drawdown", "type": "quantitative", "title": "Drawdown", "axis": {"format": ".0%"}}
     color = COLORS[mode].negative
-    area = {
-        "type": "area",
-        "color": color,
-        "fillOpacity": 0.25,
-        "line": {"color": color, "strokeCap": "round"},
-    }
+    line = {"color": color, "strokeCap": "round"}
+    area = {"type": "area", "color": color, "fillOpacity": 0.25, "line": line}
     panels = [
         {"width": WIDTH, "height": 150, "mark": "line", "encoding": {"x": SESSION, "y": value}},
         {"width": WIDTH, "height": 70, "mark": area, "encoding": {"x": SESSION, "y": fall}},
@@ -54,21 +72,17 @@ def performance(answer: PerformanceAnswer, mode: Mode = "light") -> Spec:
 def factor_betas(answer: FactorExposuresAnswer, mode: Mode = "light") -> Spec:
     """Betas with two standard errors either side; hollow and gray where these reach zero."""
     table = tables.factor_betas(answer)
-    says = "Lines: ±2 standard errors. Hollow: not told from zero."
+    says = "Lines: ±2 standard errors. Hollow: zero lies within them, or they are not known."
     said = caption(answer, "Factor betas", says, lacking=tables.missing(table, "factor", "beta"))
     if not table["beta"].is_not_null().any():
         return nothing(said, "no_factor_betas", mode)
     colors = COLORS[mode]
     color = {"condition": {"test": "datum.significant", "value": colors.mark}, "value": colors.faded}
     fill = {"condition": {"test": "datum.significant", "value": colors.mark}, "value": colors.background}
-    y = _rows(table, "factor")
+    y = rows(table, "factor")
     low = {"field": "low", "type": "quantitative", "title": "Beta"}
     beta = {"field": "beta", "type": "quantitative", "title": "Beta"}
     point = {"type": "point", "filled": True, "size": 60, "opacity": 1}
-    words = (
-        "datum.beta === null ? 'no value' : format(datum.beta, '.2f') + "
-        "(datum.standard_error === null ? ' (no error)' : ' ± ' + format(2 * datum.standard_error, '.2f'))"
-    )
     layers = [
         ZERO,
         {
@@ -76,7 +90,7 @@ def factor_betas(answer: FactorExposuresAnswer, mode: Mode = "light") -> Spec:
             "encoding": {"y": y, "x": low, "x2": {"field": "high"}, "color": color},
         },
         {"mark": point, "encoding": {"y": y, "x": beta, "stroke": color, "fill": fill}},
-        _column(y, words),
+        column(y, BETA_WORDS, WIDTH),
     ]
     return chart(said, table, {"width": WIDTH, "height": ROW, "layer": layers}, mode)
 
@@ -84,11 +98,10 @@ def factor_betas(answer: FactorExposuresAnswer, mode: Mode = "light") -> Spec:
 def risk_by_factor(answer: RiskAttribution, mode: Mode = "light") -> Spec:
     """Shares of variance by factor, and what is specific."""
     table = tables.risk_by_factor(answer)
-    says = "Shares of variance, which add up to 100 %. Below zero: a hedge."
-    said = caption(answer, "Risk by factor", says, lacking=tables.missing(table, "source", "share"))
+    said = caption(answer, "Risk by factor", SHARES, lacking=tables.missing(table, "source", "share"))
     if not table["share"].is_not_null().any():
         return nothing(said, "no_risk_model", mode)
-    return chart(said, table, _bars(table, "source", "share", mode), mode)
+    return chart(said, table, bars(table, "source", "share", mode), mode)
 
 
 def risk_by_position(answer: RiskAttribution, mode: Mode = "light", *, largest: int = 20) -> Spec:
@@ -96,19 +109,21 @@ def risk_by_position(answer: RiskAttribution, mode: Mode = "light", *, largest: 
     table = tables.risk_by_position(answer, largest=largest)
     shares = answer.data.position_contribution if answer.data else {}
     lacking = [symbol for symbol, share in shares.items() if share is None]
-    says = "Shares of variance, which add up to 100 %. Below zero: a hedge."
-    said = caption(answer, "Risk by position", says, lacking=lacking)
+    said = caption(
+        answer, "Risk by position", f"{SHARES} The others: a number without a bar.", lacking=lacking
+    )
     if not table["share"].is_not_null().any():
         return nothing(said, "no_risk_model", mode)
-    return chart(said, table, _bars(table, "position", "share", mode), mode)
+    body = bars(table, "position", "share", mode)
+    body["layer"][0]["transform"] = [{"filter": "datum.n_positions === 1"}]
+    return chart(said, table, body, mode)
 
 
 def correlations(answer: CorrelationMatrix, mode: Mode = "light") -> Spec:
-    """Heatmap of pairwise correlations, similar symbols side by side; a pair without a value stays empty."""
+    """Heatmap of pairwise correlations, similar symbols side by side."""
     table = tables.correlations(answer)
-    pairs = table.filter(pl.col("correlation").is_null() & (pl.col("symbol_1") < pl.col("symbol_2")))
-    lacking = [f"{one}–{other}" for one, other in pairs.select("symbol_1", "symbol_2").iter_rows()]
-    says = "Similar symbols stand side by side. Empty cell: no value."
+    lacking = _uncorrelated(table)
+    says = "Similar symbols stand side by side. ×: no value."
     said = caption(answer, "Correlations", says, lacking=lacking)
     if not table["correlation"].is_not_null().any():
         return nothing(said, answer.metadata.get("reason", "no_correlations"), mode)
@@ -121,24 +136,13 @@ def correlations(answer: CorrelationMatrix, mode: Mode = "light") -> Spec:
         "scale": {"type": "threshold", "domain": list(STEPS), "range": list(colors.steps)},
         "legend": {"title": "Correlation", "format": ".2f"},
     }
-    known = [{"filter": "datum.correlation !== null"}]
-    tests = [
-        {"test": f"datum.correlation < {step}", "value": ink}
-        for step, ink in zip(STEPS, colors.on_steps, strict=False)
-    ]
-    number = {"field": "correlation", "type": "quantitative", "format": ".2f"}
-    ink = {"condition": tests, "value": colors.on_steps[-1]}
-    layers = [
-        # Draws nothing, but a symbol whose every pair is missing keeps its row.
-        {"mark": {"type": "rect", "opacity": 0}, "encoding": {"x": x, "y": y}},
-        {"transform": known, "mark": "rect", "encoding": {"x": x, "y": y, "color": color}},
-        {
-            "transform": known,
-            "mark": {"type": "text", "fontSize": 9},
-            "encoding": {"x": x, "y": y, "text": number, "color": ink},
-        },
-    ]
-    cells, layers = ({"step": 30}, layers) if len(symbols) <= MAX_NUMBERED else ({"step": 15}, layers[:2])
+    rect = {
+        "transform": [{"filter": "datum.correlation !== null"}],
+        "mark": "rect",
+        "encoding": {"x": x, "y": y, "color": color},
+    }
+    numbered = len(symbols) <= MAX_NUMBERED
+    layers, cells = [rect, _cells(x, y, mode, numbered=numbered)], {"step": 30 if numbered else 15}
     return chart(said, table, {"width": cells, "height": cells, "layer": layers}, mode)
 
 
@@ -152,38 +156,40 @@ def stress(answer: StressTest, mode: Mode = "light") -> Spec:
         if len(known)
         else ""
     )
-    says = f"Bars: other factors move along. Ticks: they stand still or follow the market.{ends}"
-    said = caption(answer, "Stress tests", says, lacking=tables.missing(table, "scenario", "impact"))
-    if known.is_empty():
+    says = f"Bars: correlated impact. Ticks: direct impact.{ends}"
+    lacking = tables.missing(table, "scenario", "impact")
+    lacking += [f"{name} (direct)" for name in tables.missing(table, "scenario", "direct")]
+    said = caption(answer, "Stress tests", says, lacking=lacking)
+    if known.is_empty() and not table["direct"].is_not_null().any():
         return nothing(said, "no_stress_result", mode)
-    words = (
-        "datum.impact === null ? 'no value' : format(datum.impact, '+,.0f') + "
-        "(datum.share_of_nav === null ? '' : ' (' + format(datum.share_of_nav, '+.1%') + ')')"
-    )
-    body = _bars(table, "scenario", "impact", mode, words=words)
-    tick = {"type": "tick", "color": COLORS[mode].text, "thickness": 2}
+    body = bars(table, "scenario", "impact", mode, words=IMPACT_WORDS)
+    tick = TICK | {"color": COLORS[mode].text}
     direct = {"field": "direct", "type": "quantitative"}
-    body["layer"].append({"mark": tick, "encoding": {"y": _rows(table, "scenario"), "x": direct}})
+    body["layer"].append({"mark": tick, "encoding": {"y": rows(table, "scenario"), "x": direct}})
     return chart(said, table, body, mode)
 
 
 def sectors(answer: SectorExposure, mode: Mode = "light") -> Spec:
-    """Weights of the portfolio beside the benchmark's, and the difference."""
+    """Weights of the portfolio beside the benchmark's, and the difference; or its own alone."""
     table = tables.sectors(answer)
-    cash = answer.data.portfolio_weights.get("Cash") if answer.data else None
-    of_cash = "" if cash is None else f" Cash: {cash:.1%} of NAV."
-    says = f"Left: portfolio (bar) and benchmark (tick). Right: the difference.{of_cash}"
-    said = caption(answer, "Sector weights", says, lacking=tables.missing(table, "sector", "active"))
+    compared = bool(answer.data and answer.data.benchmark_weights)
+    cash = answer.data.portfolio_weights.get(CASH) if answer.data else None
+    says = "Left: portfolio (bar) and benchmark (tick). Right: the difference."
+    says = says if compared else "Weights of the portfolio; those of the benchmark are not known."
+    says += "" if cash is None else f" Cash: {cash:.1%} of NAV."
+    lacking = tables.missing(table, "sector", "active" if compared else "portfolio")
+    said = caption(answer, "Sector weights", says, lacking=lacking)
     if not table["portfolio"].is_not_null().any():
         return nothing(said, "no_sector_weights", mode)
-    colors, y = COLORS[mode], _rows(table, "sector")
-    tick = {"type": "tick", "color": colors.text, "thickness": 3}
+    if not compared:
+        return chart(said, table, bars(table, "sector", "portfolio", mode), mode)
+    colors, y = COLORS[mode], rows(table, "sector")
     layers = [
-        {"mark": {"type": "bar", "color": colors.faded}, "encoding": {"y": y, "x": _share("portfolio")}},
-        {"mark": tick, "encoding": {"y": y, "x": _share("benchmark")}},
+        {"mark": BAR | {"color": colors.faded}, "encoding": {"y": y, "x": share("portfolio")}},
+        {"mark": TICK | {"color": colors.text}, "encoding": {"y": y, "x": share("benchmark")}},
     ]
     weights = {"width": WIDTH // 2, "height": ROW, "layer": layers}
-    active = _bars(table, "sector", "active", mode) | {"width": WIDTH // 2}
+    active = bars(table, "sector", "active", mode, width=WIDTH // 2)
     return chart(said, table, {"hconcat": [weights, active]}, mode)
 
 
@@ -191,22 +197,21 @@ def concentration(answer: ConcentrationAnswer, mode: Mode = "light") -> Spec:
     """Cumulative weight of the positions, largest first, over the line of equal weights."""
     table = tables.concentration(answer)
     n_symbols, data = len(table), answer.data
-    number = data.effective_num_positions if data else None
-    says = "Cumulative weight, largest first; gray: equal weights."
-    says += f" As spread as {number:.1f} equal positions." if number is not None else ""
+    says = "Cumulative weight, largest first; dashed: equal weights."
+    if data and None not in (data.top_3_concentration, data.top_10_concentration):
+        says += f" Top 3: {data.top_3_concentration:.0%}, top 10: {data.top_10_concentration:.0%}."
     said = caption(answer, "Concentration", says)
     if not n_symbols:
         return nothing(said, answer.metadata.get("interpretation", "no_valued_positions"), mode)
     x = {"field": "rank", "type": "quantitative", "title": "Positions", "axis": {"tickMinStep": 1}}
-    y = _share("cumulative", "Weight")
+    y = share("cumulative", "Weight") | {"scale": {"domain": [0, 1], "clamp": True}}
     equal = {"x": {"datum": 0}, "y": {"datum": 0}, "x2": {"datum": n_symbols}, "y2": {"datum": 1}}
-    words = "'top ' + datum.rank + ': ' + format(datum.cumulative, '.0%')"
-    named = [{"filter": {"field": "rank", "oneOf": [3, 10]}}, {"calculate": words, "as": "words"}]
-    label = {"type": "text", "align": "left", "baseline": "top", "dx": 4, "dy": 4}
+    top = [{"filter": {"field": "rank", "oneOf": [1, 3, 10]}}]
+    point = {"type": "point", "filled": True, "color": COLORS[mode].mark, "opacity": 1}
     layers = [
-        {"mark": {"type": "rule", "strokeDash": [4, 3]}, "encoding": equal},
-        {"mark": {"type": "line", "point": n_symbols <= 30}, "encoding": {"x": x, "y": y}},
-        {"transform": named, "mark": label, "encoding": {"x": x, "y": y, "text": {"field": "words"}}},
+        {"data": ONCE, "mark": {"type": "rule", "strokeDash": [4, 3]}, "encoding": equal},
+        {"mark": "line", "encoding": {"x": x, "y": y}},
+        {"transform": top, "mark": point, "encoding": {"x": x, "y": y}},
     ]
     return chart(said, table, {"width": WIDTH, "height": 160, "layer": layers}, mode)
 
@@ -214,14 +219,15 @@ def concentration(answer: ConcentrationAnswer, mode: Mode = "light") -> Spec:
 def exposure_history(answer: ExposureHistory, mode: Mode = "light") -> Spec:
     """Betas over time, a small panel for each factor on one scale."""
     table = tables.exposure_history(answer)
+    gaps = table.filter(pl.col("beta").is_null()).group_by("factor", maintain_order=True)
+    spans = gaps.agg(pl.len(), first=pl.col("session").min(), last=pl.col("session").max())
     lacking = [
-        f"{factor} on {session}"
-        for session, factor in table.filter(pl.col("beta").is_null()).select("session", "factor").iter_rows()
+        f"{factor} on {n} sessions from {first} to {last}" for factor, n, first, last in spans.iter_rows()
     ]
     said = caption(answer, "Factor betas over time", "All panels have one scale.", lacking=lacking)
     if not table["beta"].is_not_null().any():
         return nothing(said, answer.metadata.get("reason", "no_snapshots"), mode)
-    x = SESSION | {"axis": {"tickCount": 3}}
+    x = SESSION | {"axis": DATES | {"tickCount": 2}}
     y = {"field": "beta", "type": "quantitative", "title": None}
     panel = {"width": 150, "height": 70, "layer": [LEVEL, {"mark": "line", "encoding": {"x": x, "y": y}}]}
     order = table["factor"].unique(maintain_order=True).to_list()
@@ -229,32 +235,38 @@ def exposure_history(answer: ExposureHistory, mode: Mode = "light") -> Spec:
     return chart(said, table, {"facet": facet, "columns": 3, "spec": panel}, mode)
 
 
-def _bars(table: pl.DataFrame, label: str, value: str, mode: Mode, *, words: str | None = None) -> Spec:
-    """Bars from zero, colored by sign, with the signed number beside each, or that there is none."""
-    colors, y = COLORS[mode], _rows(table, label)
-    share = f"datum.{value} === null ? 'no value' : format(datum.{value}, '+.1%')"
-    below = {"test": f"datum.{value} < 0", "value": colors.negative}
-    color = {"condition": below, "value": colors.positive}
-    x = {"field": value, "type": "quantitative", "title": None} if words else _share(value)
-    bar = {"mark": "bar", "encoding": {"y": y, "x": x, "color": color}}
-    layers = [bar, ZERO, _column(y, words or share)]
-    return {"width": WIDTH, "height": ROW, "layer": layers}
-
-
-def _rows(table: pl.DataFrame, label: str) -> Spec:
-    """Rows in the order of the table: the scale names them all, for one without a value would lose its row."""
-    names = table[label].to_list()
-    return {"field": label, "type": "nominal", "title": None, "scale": {"domain": names}}
-
-
-def _share(field: str, title: str | None = None) -> Spec:
-    return {"field": field, "type": "quantitative", "title": title, "axis": {"format": "%"}}
-
-
-def _column(y: Spec, words: str) -> Spec:
-    """Words in a column at the right edge, where no bar hides them."""
+def _cells(x: Spec, y: Spec, mode: Mode, *, numbered: bool) -> Spec:
+    """Text upon the cells of the heatmap: a cross for no value, lest it be taken for weak."""
+    colors = COLORS[mode]
+    inks = zip(STEPS, colors.on_steps, strict=False)
+    tests = [{"test": "datum.correlation === null", "value": colors.text}]
+    tests += [{"test": f"datum.correlation < {step}", "value": ink} for step, ink in inks]
+    words = "datum.correlation === null ? '×' : format(datum.correlation, '.2f')"
+    only_gaps = [] if numbered else [{"filter": "datum.correlation === null"}]
     return {
-        "transform": [{"calculate": words, "as": "words"}],
-        "mark": {"type": "text", "align": "left"},
-        "encoding": {"y": y, "x": {"value": {"expr": f"width + {GAP}"}}, "text": {"field": "words"}},
+        "transform": [*only_gaps, {"calculate": words, "as": "words"}],
+        "mark": {"type": "text", "fontSize": 9},
+        "encoding": {
+            "x": x,
+            "y": y,
+            "text": {"field": "words"},
+            "color": {"condition": tests, "value": colors.on_steps[-1]},
+        },
     }
+
+
+def _uncorrelated(table: pl.DataFrame) -> list[str]:
+    """Pairs without a value; a symbol that has none with any other is named once."""
+    apart = table.filter(pl.col("symbol_1") != pl.col("symbol_2"))
+    alone = apart.group_by("symbol_1", maintain_order=True).agg(pl.col("correlation").is_null().all())
+    names = alone.filter(pl.col("correlation"))["symbol_1"].to_list()
+    pairs = apart.filter(
+        pl.col("correlation").is_null()
+        & (pl.col("symbol_1") < pl.col("symbol_2"))
+        & ~pl.col("symbol_1").is_in(names)
+        & ~pl.col("symbol_2").is_in(names)
+    )
+    return [
+        *(f"{name} with any other" for name in names),
+        *(f"{one}–{other}" for one, other in pairs.select("symbol_1", "symbol_2").iter_rows()),
+    ]

@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 
 from engine.concentration import CASH
+from engine.factors import FACTOR_NAMES
 from service.api.analytics.history_records import ExposureHistory, PerformanceAnswer
 from service.api.analytics.records import (
     ConcentrationAnswer,
@@ -20,6 +21,7 @@ from service.api.analytics.records import (
 )
 
 SIGNIFICANT = 2.0  # standard errors
+ORDER = {name: place for place, name in enumerate(FACTOR_NAMES)}
 
 
 def performance(answer: PerformanceAnswer) -> pl.DataFrame:
@@ -63,15 +65,15 @@ def risk_by_factor(answer: RiskAttribution) -> pl.DataFrame:
 
 
 def risk_by_position(answer: RiskAttribution, *, largest: int = 20) -> pl.DataFrame:
-    """Position · share of variance; the largest, the sum of the others, and how many have no value."""
+    """Position · share of variance, n_positions: the largest, the others' sum, those without a value."""
     ranked = _by_size(answer.data.position_contribution) if answer.data else []
     known = [(symbol, share) for symbol, share in ranked if share is not None]
-    rows: list[tuple[str, float | None]] = [*known[:largest]]
+    rows: list[tuple[str, float | None, int]] = [(symbol, share, 1) for symbol, share in known[:largest]]
     if others := [share for _, share in known[largest:]]:
-        rows.append((f"{len(others)} others", sum(others)))
+        rows.append((f"{len(others)} others", sum(others), len(others)))
     if unknown := len(ranked) - len(known):
-        rows.append((f"{unknown} without a value", None))
-    return _frame(("position", "share"), rows)
+        rows.append((f"{unknown} without a value", None, unknown))
+    return _frame(("position", "share", "n_positions"), rows).cast({"n_positions": pl.Int64})
 
 
 def correlations(answer: CorrelationMatrix) -> pl.DataFrame:
@@ -103,7 +105,7 @@ def stress(answer: StressTest) -> pl.DataFrame:
 def sectors(answer: SectorExposure) -> pl.DataFrame:
     """Sector · portfolio, benchmark and active weight over NAV; cash is no sector.
 
-    A sector that only one of the two has weighs 0 in the other; without a benchmark there is no active weight.
+    A sector that only one of the two has weighs 0 in the other; without a benchmark no weight is active.
     """
     data = answer.data
     held: Mapping[str, float | None] = data.portfolio_weights if data else {}
@@ -131,8 +133,9 @@ def exposure_history(answer: ExposureHistory) -> pl.DataFrame:
     names = ("session", "factor", "beta", "standard_error")
     rows = ((each.session, each.factor, each.beta, each.standard_error) for each in answer.history)
     stored = _frame(names, rows, labels=2, days=1)
+    factors = sorted(stored["factor"].unique(), key=lambda name: (ORDER.get(name, len(ORDER)), name))
     grid = stored.select(pl.col("session").unique().sort()).join(
-        stored.select(pl.col("factor").unique(maintain_order=True)), how="cross"
+        pl.DataFrame({"factor": factors}, schema={"factor": pl.String}), how="cross"
     )
     return grid.join(stored, on=["session", "factor"], how="left", maintain_order="left")
 
@@ -151,7 +154,8 @@ def _frame(
 ) -> pl.DataFrame:
     """Frame of some labels, the first ``days`` of them sessions, and numbers; no number is NaN."""
     kinds = [
-        pl.Date if place < days else pl.String if place < labels else pl.Float64 for place in range(len(names))
+        pl.Date if place < days else pl.String if place < labels else pl.Float64
+        for place in range(len(names))
     ]
     schema = dict(zip(names, kinds, strict=True))
     return pl.DataFrame(list(rows), schema=schema, orient="row").fill_nan(None)
