@@ -130,7 +130,7 @@ def nothing(said: Caption, why: str, mode: Mode) -> Spec:
     """Return a spec that draws the words why there is nothing to draw."""
     words = f"Nothing to draw: {_words(why)}."
     mark = {"type": "text", "align": "left", "fontSize": 13}
-    return _captioned(Caption(said.title, words, "", said.whole), mode) | {
+    return _captioned(Caption(said.title, "", "", f"{words} {said.whole}".strip()), mode) | {
         "data": {"values": [{"words": words}]},
         "width": WIDTH,
         "height": 60,

@@ -160,6 +160,8 @@ def stress(answer: StressTest, mode: Mode = "light") -> Spec:
     lacking = tables.missing(table, "scenario", "impact")
     lacking += [f"{name} (direct)" for name in tables.missing(table, "scenario", "direct")]
     said = caption(answer, "Stress tests", says, lacking=lacking)
+    if answer.coverage is None:  # of nothing: its P&L is 0 whatever happens
+        return nothing(said, "no_positions", mode)
     if known.is_empty() and not table["direct"].is_not_null().any():
         return nothing(said, "no_stress_result", mode)
     body = bars(table, "scenario", "impact", mode, words=IMPACT_WORDS)
@@ -222,7 +224,8 @@ def exposure_history(answer: ExposureHistory, mode: Mode = "light") -> Spec:
     gaps = table.filter(pl.col("beta").is_null()).group_by("factor", maintain_order=True)
     spans = gaps.agg(pl.len(), first=pl.col("session").min(), last=pl.col("session").max())
     lacking = [
-        f"{factor} on {n} sessions from {first} to {last}" for factor, n, first, last in spans.iter_rows()
+        f"{factor} on {first}" if n == 1 else f"{factor} on {n} sessions from {first} to {last}"
+        for factor, n, first, last in spans.iter_rows()
     ]
     said = caption(answer, "Factor betas over time", "All panels have one scale.", lacking=lacking)
     if not table["beta"].is_not_null().any():
