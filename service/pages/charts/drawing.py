@@ -80,13 +80,15 @@ def config(mode: Mode) -> Spec:
         "gridColor": colors.grid,
         "domainColor": colors.faded,
         "tickColor": colors.faded,
-        "labelLimit": 200,
+        # To measure a text takes longer than to draw a bar, and a limit has each measured once more.
+        "labelLimit": 0,
     }
     return {
         "background": colors.background,
         "font": "sans-serif",
         "view": {"stroke": None},
         "axis": axis,
+        "axisQuantitative": {"tickCount": 5},
         "header": {"labelColor": colors.text, "labelFontWeight": "bold", "title": None},
         "legend": {"labelColor": colors.text, "titleColor": colors.note},
         "title": {"color": colors.text, "subtitleColor": colors.note, "anchor": "start", "offset": 12},

@@ -24,21 +24,19 @@ SESSION: Spec = {
 }
 
 
-def bars(
-    table: pl.DataFrame, label: str, value: str, mode: Mode, *, words: str | None = None, width: int = WIDTH
-) -> Spec:
+def bars(table: pl.DataFrame, label: str, value: str, mode: Mode, *, words: str | None = None) -> Spec:
     """Bars from zero, colored by sign, with the signed number beside each, or that there is none."""
-    colors, y = COLORS[mode], rows(table, label)
+    y = rows(table, label)
     percent = f"datum.{value} === null ? 'no value' : format(datum.{value}, '+.1%')"
-    below = {"test": f"datum.{value} < 0", "value": colors.negative}
-    color = {"condition": below, "value": colors.positive}
     x = share(value) | ({"axis": MONEY} if words else {})
-    layers = [
-        {"mark": BAR, "encoding": {"y": y, "x": x, "color": color}},
-        ZERO,
-        column(y, words or percent, width),
-    ]
-    return {"width": width, "height": ROW, "layer": layers}
+    bar = {"mark": BAR, "encoding": {"y": y, "x": x, "color": signed(value, mode)}}
+    return {"width": WIDTH, "height": ROW, "layer": [bar, ZERO, column(y, words or percent)]}
+
+
+def signed(value: str, mode: Mode) -> Spec:
+    """Color of a number by its sign."""
+    below = {"test": f"datum.{value} < 0", "value": COLORS[mode].negative}
+    return {"condition": below, "value": COLORS[mode].positive}
 
 
 def rows(table: pl.DataFrame, label: str) -> Spec:
@@ -52,10 +50,10 @@ def share(field: str, title: str | None = None) -> Spec:
     return {"field": field, "type": "quantitative", "title": title, "axis": {"format": "%"}}
 
 
-def column(y: Spec, words: str, width: int) -> Spec:
+def column(y: Spec, words: str) -> Spec:
     """Words in a column at the right edge of a panel, where no bar hides them."""
     return {
         "transform": [{"calculate": words, "as": "words"}],
         "mark": {"type": "text", "align": "left"},
-        "encoding": {"y": y, "x": {"value": width + GAP}, "text": {"field": "words"}},
+        "encoding": {"y": y, "x": {"value": WIDTH + GAP}, "text": {"field": "words"}},
     }

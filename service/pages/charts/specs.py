@@ -18,7 +18,6 @@ from service.api.analytics.records import (
 from service.pages.charts import tables
 from service.pages.charts.drawing import COLORS, STEPS, WIDTH, Mode, Spec, caption, chart, nothing
 from service.pages.charts.marks import (
-    BAR,
     DATES,
     LEVEL,
     MONEY,
@@ -31,6 +30,7 @@ from service.pages.charts.marks import (
     column,
     rows,
     share,
+    signed,
 )
 
 SHARES = "Shares of variance, which add up to 100%. Below zero: a hedge."
@@ -42,6 +42,11 @@ IMPACT_WORDS = (
     "datum.impact === null ? 'no value' : format(datum.impact, '+,.0f') + "
     "(datum.share_of_nav === null ? '' : ' (' + format(datum.share_of_nav, '+.1%') + ')')"
 )
+ACTIVE_WORDS = (
+    "datum.active === null ? 'no value' : format(datum.active, '+.1%') + "
+    "' (' + format(datum.portfolio, '.1%') + ' against ' + format(datum.benchmark, '.1%') + ')'"
+)
+CROSS = "M-.5,-.5L.5,.5M-.5,.5L.5,-.5"
 MAX_NUMBERED = 12  # symbols up to which a cell of the heatmap has room for its number
 
 
@@ -59,11 +64,11 @@ def performance(answer: PerformanceAnswer, mode: Mode = "light") -> Spec:
     value = {"field": field, "type": "quantitative", "title": None, "scale": {"zero": False}}
     value |= {"axis": MONEY} if stored else {}
     fall = {"field": "drawdown", "type": "quantitative", "title": "Drawdown", "axis": {"format": ".0%"}}
-    color = COLORS[mode].negative
+    unlabeled, color = SESSION | {"axis": DATES | {"labels": False}}, COLORS[mode].negative
     line = {"color": color, "strokeCap": "round"}
     area = {"type": "area", "color": color, "fillOpacity": 0.25, "line": line}
     panels = [
-        {"width": WIDTH, "height": 150, "mark": "line", "encoding": {"x": SESSION, "y": value}},
+        {"width": WIDTH, "height": 150, "mark": "line", "encoding": {"x": unlabeled, "y": value}},
         {"width": WIDTH, "height": 70, "mark": area, "encoding": {"x": SESSION, "y": fall}},
     ]
     return chart(said, table, {"vconcat": panels}, mode)
@@ -90,7 +95,7 @@ def factor_betas(answer: FactorExposuresAnswer, mode: Mode = "light") -> Spec:
             "encoding": {"y": y, "x": low, "x2": {"field": "high"}, "color": color},
         },
         {"mark": point, "encoding": {"y": y, "x": beta, "stroke": color, "fill": fill}},
-        column(y, BETA_WORDS, WIDTH),
+        column(y, BETA_WORDS),
     ]
     return chart(said, table, {"width": WIDTH, "height": ROW, "layer": layers}, mode)
 
@@ -136,13 +141,23 @@ def correlations(answer: CorrelationMatrix, mode: Mode = "light") -> Spec:
         "scale": {"type": "threshold", "domain": list(STEPS), "range": list(colors.steps)},
         "legend": {"title": "Correlation", "format": ".2f"},
     }
-    rect = {
-        "transform": [{"filter": "datum.correlation !== null"}],
-        "mark": "rect",
-        "encoding": {"x": x, "y": y, "color": color},
+    known = [{"filter": "datum.correlation !== null"}]
+    gap = [{"filter": "datum.correlation === null"}]
+    cross = {
+        "type": "point",
+        "shape": CROSS,
+        "size": 36,
+        "strokeWidth": 1,
+        "color": colors.note,
+        "opacity": 1,
     }
+    layers = [
+        {"transform": known, "mark": "rect", "encoding": {"x": x, "y": y, "color": color}},
+        {"transform": gap, "mark": cross, "encoding": {"x": x, "y": y}},
+    ]
     numbered = len(symbols) <= MAX_NUMBERED
-    layers, cells = [rect, _cells(x, y, mode, numbered=numbered)], {"step": 30 if numbered else 15}
+    layers += [_numbers(x, y, mode) | {"transform": known}] if numbered else []
+    cells = {"step": 30 if numbered else 15}
     return chart(said, table, {"width": cells, "height": cells, "layer": layers}, mode)
 
 
@@ -172,11 +187,11 @@ def stress(answer: StressTest, mode: Mode = "light") -> Spec:
 
 
 def sectors(answer: SectorExposure, mode: Mode = "light") -> Spec:
-    """Weights of the portfolio beside the benchmark's, and the difference; or its own alone."""
+    """Weights from the benchmark's to the portfolio's; its own alone without a benchmark."""
     table = tables.sectors(answer)
     compared = bool(answer.data and answer.data.benchmark_weights)
     cash = answer.data.portfolio_weights.get(CASH) if answer.data else None
-    says = "Left: portfolio (bar) and benchmark (tick). Right: the difference."
+    says = "From the benchmark (tick) to the portfolio (dot), and the difference."
     says = says if compared else "Weights of the portfolio; those of the benchmark are not known."
     says += "" if cash is None else f" Cash: {cash:.1%} of NAV."
     lacking = tables.missing(table, "sector", "active" if compared else "portfolio")
@@ -185,14 +200,18 @@ def sectors(answer: SectorExposure, mode: Mode = "light") -> Spec:
         return nothing(said, "no_sector_weights", mode)
     if not compared:
         return chart(said, table, bars(table, "sector", "portfolio", mode), mode)
-    colors, y = COLORS[mode], rows(table, "sector")
+    y, color = rows(table, "sector"), signed("active", mode)
+    benchmark, portfolio = share("benchmark"), share("portfolio")
+    span = {"y": y, "x": benchmark, "x2": {"field": "portfolio"}, "color": color}
+    tick = TICK | {"color": COLORS[mode].text}
+    dot = {"type": "point", "filled": True, "size": 80, "opacity": 1}
     layers = [
-        {"mark": BAR | {"color": colors.faded}, "encoding": {"y": y, "x": share("portfolio")}},
-        {"mark": TICK | {"color": colors.text}, "encoding": {"y": y, "x": share("benchmark")}},
+        {"mark": {"type": "rule", "strokeWidth": 5}, "encoding": span},
+        {"mark": tick, "encoding": {"y": y, "x": benchmark}},
+        {"mark": dot, "encoding": {"y": y, "x": portfolio, "color": color}},
+        column(y, ACTIVE_WORDS),
     ]
-    weights = {"width": WIDTH // 2, "height": ROW, "layer": layers}
-    active = bars(table, "sector", "active", mode, width=WIDTH // 2)
-    return chart(said, table, {"hconcat": [weights, active]}, mode)
+    return chart(said, table, {"width": WIDTH, "height": ROW, "layer": layers}, mode)
 
 
 def concentration(answer: ConcentrationAnswer, mode: Mode = "light") -> Spec:
@@ -238,24 +257,16 @@ def exposure_history(answer: ExposureHistory, mode: Mode = "light") -> Spec:
     return chart(said, table, {"facet": facet, "columns": 3, "spec": panel}, mode)
 
 
-def _cells(x: Spec, y: Spec, mode: Mode, *, numbered: bool) -> Spec:
-    """Text upon the cells of the heatmap: a cross for no value, lest it be taken for weak."""
-    colors = COLORS[mode]
-    inks = zip(STEPS, colors.on_steps, strict=False)
-    tests = [{"test": "datum.correlation === null", "value": colors.text}]
-    tests += [{"test": f"datum.correlation < {step}", "value": ink} for step, ink in inks]
-    words = "datum.correlation === null ? '×' : format(datum.correlation, '.2f')"
-    only_gaps = [] if numbered else [{"filter": "datum.correlation === null"}]
-    return {
-        "transform": [*only_gaps, {"calculate": words, "as": "words"}],
-        "mark": {"type": "text", "fontSize": 9},
-        "encoding": {
-            "x": x,
-            "y": y,
-            "text": {"field": "words"},
-            "color": {"condition": tests, "value": colors.on_steps[-1]},
-        },
-    }
+def _numbers(x: Spec, y: Spec, mode: Mode) -> Spec:
+    """Numbers upon the cells of the heatmap, in the ink that each cell's color bears."""
+    inks = COLORS[mode].on_steps
+    tests = [
+        {"test": f"datum.correlation < {step}", "value": ink} for step, ink in zip(STEPS, inks, strict=False)
+    ]
+    color = {"condition": tests, "value": inks[-1]}
+    text = {"field": "correlation", "type": "quantitative", "format": ".2f"}
+    mark = {"type": "text", "fontSize": 9}
+    return {"mark": mark, "encoding": {"x": x, "y": y, "text": text, "color": color}}
 
 
 def _uncorrelated(table: pl.DataFrame) -> list[str]:
