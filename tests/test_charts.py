@@ -19,7 +19,7 @@ from scipy.cluster.hierarchy import leaves_list, linkage
 from scipy.spatial.distance import squareform
 from tolerance import assert_agree
 
-from service.pages.charts import drawing, specs, tables
+from service.pages.charts import drawing, rendering, specs, tables
 
 CHARTS = (
     "performance",
@@ -93,8 +93,8 @@ def test_the_drawing_has_the_numbers_of_the_table(answers, kind, name):
 @pytest.mark.parametrize("name", CHARTS)
 def test_svg(answers, kind, name):
     spec = spec_of(answers, kind, name)
-    drawn = drawing.svg(spec)
-    assert drawn == drawing.svg(spec)
+    drawn = rendering.svg(spec)
+    assert drawn == rendering.svg(spec)
     root = ElementTree.fromstring(drawn)
     texts = {element.tag.rpartition("}")[2]: element for element in list(root)[:2]}
     assert root.get("role") == "img"
@@ -127,7 +127,7 @@ def test_missing_numbers_are_null_and_named(answers):
     assert [blank[name] for name in ("beta", "low", "high", "significant")] == [None] * 4
     assert betas["significant"][NO_ERROR] is None
     assert f"No value: {blank['factor']}." in specs.factor_betas(found["factor_betas"])["description"]
-    drawn = drawing.svg(specs.factor_betas(found["factor_betas"]))
+    drawn = rendering.svg(specs.factor_betas(found["factor_betas"]))
     assert drawn.count(">no value<") == 1
     assert drawn.count("± ?<") == 1
 
@@ -154,7 +154,7 @@ def test_lines_break_where_a_number_is_missing(answers):
     assert "Market Beta (90D) on 2024-01-02, IR Beta on 10 sessions from 2024-01-12 to 2024-01-21" in said
     paths = [
         element.get("d")
-        for element in ElementTree.fromstring(drawing.svg(specs.exposure_history(answer))).iter()
+        for element in ElementTree.fromstring(rendering.svg(specs.exposure_history(answer))).iter()
         if element.get("stroke-linecap") == "round"
     ]
     assert sorted(path.count("M") for path in paths) == [1, 1, 2]
@@ -209,7 +209,7 @@ def test_pairs_without_a_correlation_are_crossed_out(answers):
     spec, n = specs.correlations(answer), len(answer.data.order)
     assert n > specs.MAX_NUMBERED
     assert f"No value: {alone} with any other, {min(one, two)}–{max(one, two)}." in spec["description"]
-    marks = ElementTree.fromstring(drawing.svg(spec)).iter()
+    marks = ElementTree.fromstring(rendering.svg(spec)).iter()
     groups = {each.get("class"): each for each in marks if "role-mark" in each.get("class", "")}
     crosses = [each for name, each in groups.items() if "symbol" in name]
     assert [len(each) for each in crosses] == [2 * n - 1 + 2]
@@ -257,12 +257,14 @@ def test_every_color_is_the_modes(answers):
 def test_nothing_is_fetched(answers):
     spec = spec_of(answers, "full", "concentration") | {"data": {"url": "http://127.0.0.1:9/data.json"}}
     with pytest.raises(ValueError, match="not allowed"):
-        drawing.svg(spec)
+        rendering.svg(spec)
 
 
 def test_sessions_are_the_same_everywhere(answers):
     spec = spec_of(answers, "full", "performance")
-    code = "import json, sys; from service.pages.charts.drawing import svg; print(svg(json.load(sys.stdin)))"
+    code = (
+        "import json, sys; from service.pages.charts.rendering import svg; print(svg(json.load(sys.stdin)))"
+    )
     there = subprocess.run(
         [sys.executable, "-c", code],
         input=json.dumps(spec),
@@ -271,7 +273,7 @@ def test_sessions_are_the_same_everywhere(answers):
         text=True,
         check=True,
     )
-    assert there.stdout == drawing.svg(spec) + "\n"
+    assert there.stdout == rendering.svg(spec) + "\n"
 
 
 def test_the_command_line_does_not_load_the_renderer():

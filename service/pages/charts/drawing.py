@@ -1,15 +1,12 @@
-"""How charts look and are rendered: colors, captions, SVG; imports polars and vl-convert."""
+"""How charts look: colors, captions, the frame of a spec; imports polars and the records."""
 
 import math
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
 from textwrap import wrap
 from typing import Any, Literal, TypeAlias
 
 import polars as pl
-import vl_convert
 
 from service.api.analytics.records import Served
 
@@ -17,7 +14,6 @@ Spec: TypeAlias = dict[str, Any]
 Mode: TypeAlias = Literal["light", "dark"]
 
 SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
-VEGA_LITE = "6.4"
 NAMED = 8
 WIDTH, LINE = 420, 84  # pixels, and characters of a caption that fit above them and the labels
 STEPS = (-0.75, -0.5, -0.25, 0.25, 0.5, 0.75)
@@ -139,24 +135,6 @@ def nothing(said: Caption, why: str, mode: Mode) -> Spec:
         "mark": mark,
         "encoding": {"x": {"value": 0}, "text": {"field": "words", "type": "nominal"}},
     }
-
-
-def svg(spec: Spec) -> str:
-    """Render one of these specs as an SVG that may stand among others in a page.
-
-    Nothing is fetched. Screen readers hear the title and the description; for single numbers the table beside
-    it is better than a thousand named marks. The first call starts the renderer (about a second), and calls
-    wait for one another: never on the event loop.
-    """
-    drawn = vl_convert.vegalite_to_svg(
-        spec, vl_version=VEGA_LITE, config={"aria": False}, allowed_base_urls=[]
-    )
-    mark = f"chart-{zlib.crc32(drawn.encode()):08x}"
-    opening, rest = drawn.split(">", 1)
-    labels = f'role="img" aria-labelledby="{mark}-title {mark}-description"'
-    title = f'<title id="{mark}-title">{escape(spec["title"]["text"])}</title>'
-    description = f'<desc id="{mark}-description">{escape(spec["description"])}</desc>'
-    return f"{opening} {labels}>{title}{description}{rest}"
 
 
 def _captioned(said: Caption, mode: Mode) -> Spec:

@@ -1,6 +1,6 @@
 """Vega-Lite specs of the analytics answers, one function a chart; imports polars.
 
-Each spec is a dict with its data inline: for ``drawing.svg``, and for a notebook as it is.
+Each spec is a dict with its data inline: for ``rendering.svg``, and for a notebook as it is.
 """
 
 import polars as pl
@@ -46,6 +46,7 @@ ACTIVE_WORDS = (
     "datum.active === null ? 'no value' : format(datum.active, '+.1%') + "
     "' (' + format(datum.portfolio, '.1%') + ' against ' + format(datum.benchmark, '.1%') + ')'"
 )
+KNOWN = [{"filter": "datum.correlation !== null"}]
 CROSS = "M-.5,-.5L.5,.5M-.5,.5L.5,-.5"
 MAX_NUMBERED = 12  # symbols up to which a cell of the heatmap has room for its number
 
@@ -132,31 +133,11 @@ def correlations(answer: CorrelationMatrix, mode: Mode = "light") -> Spec:
     said = caption(answer, "Correlations", says, lacking=lacking)
     if not table["correlation"].is_not_null().any():
         return nothing(said, answer.metadata.get("reason", "no_correlations"), mode)
-    symbols, colors = table["symbol_1"].unique(maintain_order=True).to_list(), COLORS[mode]
+    symbols = table["symbol_1"].unique(maintain_order=True).to_list()
     place = {"type": "nominal", "title": None, "scale": {"domain": symbols}, "axis": {"grid": False}}
     x, y = place | {"field": "symbol_2"}, place | {"field": "symbol_1"}
-    color = {
-        "field": "correlation",
-        "type": "quantitative",
-        "scale": {"type": "threshold", "domain": list(STEPS), "range": list(colors.steps)},
-        "legend": {"title": "Correlation", "format": ".2f"},
-    }
-    known = [{"filter": "datum.correlation !== null"}]
-    gap = [{"filter": "datum.correlation === null"}]
-    cross = {
-        "type": "point",
-        "shape": CROSS,
-        "size": 36,
-        "strokeWidth": 1,
-        "color": colors.note,
-        "opacity": 1,
-    }
-    layers = [
-        {"transform": known, "mark": "rect", "encoding": {"x": x, "y": y, "color": color}},
-        {"transform": gap, "mark": cross, "encoding": {"x": x, "y": y}},
-    ]
     numbered = len(symbols) <= MAX_NUMBERED
-    layers += [_numbers(x, y, mode) | {"transform": known}] if numbered else []
+    layers = [*_cells(x, y, mode), *([_numbers(x, y, mode)] if numbered else [])]
     cells = {"step": 30 if numbered else 15}
     return chart(said, table, {"width": cells, "height": cells, "layer": layers}, mode)
 
@@ -257,6 +238,30 @@ def exposure_history(answer: ExposureHistory, mode: Mode = "light") -> Spec:
     return chart(said, table, {"facet": facet, "columns": 3, "spec": panel}, mode)
 
 
+def _cells(x: Spec, y: Spec, mode: Mode) -> list[Spec]:
+    """Cells of the heatmap, and a cross where there is none: nobody shall take it for a weak correlation."""
+    colors = COLORS[mode]
+    color = {
+        "field": "correlation",
+        "type": "quantitative",
+        "scale": {"type": "threshold", "domain": list(STEPS), "range": list(colors.steps)},
+        "legend": {"title": "Correlation", "format": ".2f"},
+    }
+    gap = [{"filter": "datum.correlation === null"}]
+    cross = {
+        "type": "point",
+        "shape": CROSS,
+        "size": 36,
+        "strokeWidth": 1,
+        "color": colors.note,
+        "opacity": 1,
+    }
+    return [
+        {"transform": KNOWN, "mark": "rect", "encoding": {"x": x, "y": y, "color": color}},
+        {"transform": gap, "mark": cross, "encoding": {"x": x, "y": y}},
+    ]
+
+
 def _numbers(x: Spec, y: Spec, mode: Mode) -> Spec:
     """Numbers upon the cells of the heatmap, in the ink that each cell's color bears."""
     inks = COLORS[mode].on_steps
@@ -266,7 +271,7 @@ def _numbers(x: Spec, y: Spec, mode: Mode) -> Spec:
     color = {"condition": tests, "value": inks[-1]}
     text = {"field": "correlation", "type": "quantitative", "format": ".2f"}
     mark = {"type": "text", "fontSize": 9}
-    return {"mark": mark, "encoding": {"x": x, "y": y, "text": text, "color": color}}
+    return {"transform": KNOWN, "mark": mark, "encoding": {"x": x, "y": y, "text": text, "color": color}}
 
 
 def _uncorrelated(table: pl.DataFrame) -> list[str]:
