@@ -12,14 +12,14 @@ from storage.positions import Lot
 
 PositionType: TypeAlias = Literal["LONG", "SHORT", "LC", "LP", "SC", "SP"]
 CASH_PREFIX = "CASH_"
+KINDS: dict[str, Kind] = {"OPTIONS": "option", "PRIVATE": "private"}
 
 
 def kind_of(lot: Lot) -> Kind:
     """Tell how a lot is valued: by closes, as cash, by its owner's mark, or as an option."""
     if lot.investment_subtype == "CASH" or lot.symbol.startswith(CASH_PREFIX):
         return "cash"
-    kinds: dict[str, Kind] = {"OPTIONS": "option", "PRIVATE": "private"}
-    return kinds.get(lot.investment_class, "public")
+    return KINDS.get(lot.investment_class, "public")
 
 
 def position_type(lot: Lot) -> PositionType:

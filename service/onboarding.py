@@ -115,7 +115,7 @@ def _checked(ledger: Ledger, owner: str, form: Form, market: Market | None) -> P
     if account_type not in ACCOUNT_TYPES:
         raise OnboardingRefused("ERR_PORT_009")
     _require_name(account_name, MAX_ACCOUNT_NAME, missing="ERR_PORT_011", wrong="ERR_PORT_010")
-    if any(each.account_name == account_name for each in ledger.portfolios.of(owner)):
+    if ledger.portfolios.is_taken(owner, account_name):
         raise OnboardingRefused("ERR_PORT_001")
     _require_name(name, MAX_NAME, missing="ERR_PORT_002", wrong="ERR_PORT_003")
     if not equity:

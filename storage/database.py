@@ -8,6 +8,7 @@ writers run side by side; those that decide by what they read name the lock that
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from threading import Lock
 from typing import Any
 
 import polars as pl
@@ -19,6 +20,7 @@ from storage import bulk
 from storage.errors import Busy, Corrupt, Refused, StorageError, Unreachable
 
 BUSY_MILLISECONDS = 30_000
+BUSY = f"the ledger stayed locked for {BUSY_MILLISECONDS // 1000} s; try again when its writer is done"
 LOCKED = ("55P03", "40P01")  # PostgreSQL's codes of a lock not granted in time, and of a deadlock
 
 metadata = sa.MetaData()
@@ -100,6 +102,7 @@ class Database:
     """A connection pool to the ledger's database; thread-safe."""
 
     def __init__(self, url: sa.URL) -> None:
+        self._writer = Lock()
         if url.get_backend_name() == "sqlite":
             self.engine = self._snapshots = sa.create_engine(url)
             sa.event.listen(self.engine, "connect", _configure_sqlite)
@@ -130,13 +133,29 @@ class Database:
         Busy
             Another transaction kept the lock for 30 seconds.
         """
-        with _translated(), self.engine.connect() as plain:
+        with self._turn(), _translated(), self.engine.connect() as plain:
             connection = plain.execution_options(immediate=True)
             with connection.begin():
                 if lock is not None and connection.dialect.name != "sqlite":
                     key = sa.func.hashtextextended(f"ridgeline {lock}", 0)
                     connection.execute(sa.select(sa.func.pg_advisory_xact_lock(key)))
                 yield connection
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Let this process's threads write one after the other on SQLite.
+
+        It has them sleep and look again when they wait for its lock; here they go on as soon as they can.
+        """
+        if self.engine.dialect.name != "sqlite":
+            yield
+            return
+        if not self._writer.acquire(timeout=BUSY_MILLISECONDS / 1000):
+            raise Busy(BUSY)
+        try:
+            yield
+        finally:
+            self._writer.release()
 
     def prepared(self, query: sa.Select[Any]) -> Callable[..., Any]:
         """Return a function of the query's parameters that reads one value, None for no row.
@@ -195,9 +214,7 @@ def _translated() -> Iterator[None]:
 def _translation(error: OperationalError) -> StorageError | None:
     cause, state = error.orig, getattr(error.orig, "sqlstate", None)
     if state in LOCKED or (isinstance(cause, sqlite3.Error) and "locked" in str(cause)):
-        return Busy(
-            f"the ledger stayed locked for {BUSY_MILLISECONDS // 1000} s; try again when its writer is done"
-        )
+        return Busy(BUSY)
     if isinstance(cause, sqlite3.Error):
         return None
     return Unreachable(f"the ledger's database does not serve: {cause}; see that it runs, and try again")

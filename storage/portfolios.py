@@ -69,6 +69,11 @@ OWNED = sa.select(portfolios).where(
     & (portfolios.c.owner == sa.bindparam("owner"))
     & portfolios.c.deleted_at.is_(None)
 )
+TAKEN = sa.select(portfolios.c.portfolio_id).where(
+    (portfolios.c.owner == sa.bindparam("owner"))
+    & (portfolios.c.account_name == sa.bindparam("account_name"))
+    & portfolios.c.deleted_at.is_(None)
+)
 REVISION = OWNED.with_only_columns(portfolios.c.revision)
 
 
@@ -78,6 +83,7 @@ class Portfolios:
     def __init__(self, ledger: Database) -> None:
         self._ledger = ledger
         self._revision = ledger.prepared(REVISION)
+        self._taken = ledger.prepared(TAKEN)
 
     def create(self, owner: str, draft: Portfolio, lots: Sequence[Lot] = ()) -> Portfolio:
         """Enter a portfolio and its lots, all or nothing.
@@ -115,6 +121,10 @@ class Portfolios:
         if found is None:
             raise NotFound(f"no portfolio {portfolio_id}")
         return int(found)
+
+    def is_taken(self, owner: str, account_name: str) -> bool:
+        """Whether the owner has a live portfolio of an account name; ``create`` has the last word."""
+        return self._taken(owner=owner, account_name=account_name) is not None
 
     def of(self, owner: str) -> list[Portfolio]:
         """Return the portfolios of an owner, the inactive ones too, oldest first."""

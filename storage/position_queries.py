@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from typing import Any
-from uuid import uuid4
 
 import polars as pl
 import sqlalchemy as sa
@@ -193,7 +192,7 @@ def insert(
     """Insert lots behind those that the portfolio has, and return their ids."""
     last = sa.select(sa.func.max(positions.c.number)).where(positions.c.portfolio_id == portfolio_id)
     first, now = (connection.scalar(last) or 0) + 1, timestamp()
-    ids = [str(uuid4()) for _ in lots]
+    ids = bulk.new_ids(len(lots))
     common = {
         "portfolio_id": portfolio_id,
         "entered_session": entered_session,
