@@ -5,9 +5,11 @@ from datetime import date, timedelta
 
 import msgspec
 import numpy as np
+import polars as pl
 from books import make_book
 from markets import make_market
 
+from engine.prices_asof import market_of
 from engine.valuation import Positions
 from service.api.analytics import answers, history
 from service.api.analytics.history_records import ExposureHistory, ExposurePoint
@@ -18,6 +20,11 @@ from service.live_book import Market
 BENCHMARK = {"Energy": 0.1, "Financials": 0.5, "Health Care": 0.3, "Utilities": 0.1}
 FACTORS = ("Market Beta (90D)", "IR Beta", "Momentum")
 NO_BETA, NO_ERROR = 4, 5
+NO_SPLITS = market_of(
+    pl.DataFrame(schema={"symbol": pl.String, "session": pl.Date, "close": pl.Float64, "quality": pl.String}),
+    pl.DataFrame(schema={"symbol": pl.String, "session": pl.Date, "kind": pl.String, "value": pl.Float64}),
+    np.array([], dtype="datetime64[D]"),
+)
 ODD = "<A>&\"B'"
 
 
@@ -51,7 +58,7 @@ def composed(kind, n_symbols=30):
     )
     close = np.array([book.close[book.index[name]] if name in book.index else 0.0 for name in symbols])
     equity = 1e3 + 2 * float(np.abs(positions.quantity * close).sum())
-    return Composed(Market(book, BENCHMARK, {}, 0.04), positions, equity)
+    return Composed(Market(book, BENCHMARK, {}, 0.04, NO_SPLITS), positions, equity)
 
 
 def all_answers(kind, n_symbols=30):
