@@ -1,11 +1,9 @@
 """Stored portfolios composed on the live book, each once per release and revision."""
 
-from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
-from threading import Lock
 from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
@@ -24,6 +22,7 @@ from engine.stress import StressResult, stress
 from engine.valuation import Positions, Valuation, joined, value_positions
 from service.live_book import Accounts, Market
 from service.lots import is_expired, positions_of
+from service.memo import Memo
 from service.splits import in_shares_of
 from storage.ledger import Ledger
 from storage.portfolios import Portfolio
@@ -121,37 +120,33 @@ def combined(composed: Sequence[Composed]) -> Composed:
     return Composed(composed[0].market, positions, nav, held=held, expired=expired)
 
 
+@dataclass(frozen=True, slots=True)
+class Together:
+    """Portfolios, each and all in one."""
+
+    parts: tuple[Composed, ...]
+    whole: Composed
+
+
 class Compositions:
-    """Composes portfolios and keeps the newest results, and what was made of them; thread-safe."""
+    """Composes portfolios and keeps the newest; thread-safe."""
 
     def __init__(self, ledger: Ledger) -> None:
-        self._ledger, self._lock = ledger, Lock()
-        self._kept: OrderedDict[tuple[Any, ...], Any] = OrderedDict()
+        self._ledger = ledger
+        self._made: Memo[Composed] = Memo(KEPT)
 
     def of(self, portfolio: Portfolio, market: Market, accounts: Accounts) -> Composed:
         """Compose a portfolio as the ledger had it when its revision was read, or later."""
         key = (portfolio.portfolio_id, portfolio.revision, market.book.release, accounts.release)
         snapshot = accounts.snapshots.get(portfolio.portfolio_id)
-        return self.kept(key, lambda: self._compose(portfolio, market, snapshot))
+        return self._made.kept(key, lambda: self._compose(portfolio, market, snapshot))
 
-    def found(self, key: tuple[Any, ...]) -> Any:
-        """Return what is kept under a key, None for nothing."""
-        with self._lock:
-            if key in self._kept:
-                self._kept.move_to_end(key)
-            return self._kept.get(key)
-
-    def kept(self, key: tuple[Any, ...], make: Callable[[], T]) -> T:
-        """Return what was made under a key, or make it; two threads may both make it."""
-        found: T | None = self.found(key)
-        if found is not None:
-            return found
-        made = make()
-        with self._lock:
-            self._kept[key] = made
-            while len(self._kept) > KEPT:
-                self._kept.popitem(last=False)
-        return made
+    def combined(self, portfolios: Sequence[Portfolio], market: Market, accounts: Accounts) -> Together:
+        """Compose portfolios, each and all in one."""
+        parts = tuple(self.of(each, market, accounts) for each in portfolios)
+        revisions = tuple((each.portfolio_id, each.revision) for each in portfolios)
+        key = (revisions, market.book.release, accounts.release)
+        return Together(parts, self._made.kept(key, lambda: combined(parts)))
 
     def _compose(self, portfolio: Portfolio, market: Market, snapshot: Snapshot | None) -> Composed:
         stored = self._ledger.positions.of(portfolio.portfolio_id)

@@ -4,10 +4,13 @@ from dataclasses import dataclass
 
 from service.composed import Composed, Compositions
 from service.live_book import LiveBook, Market
+from service.memo import Memo
 from service.settings import Settings
 from storage.ledger import Ledger
 from storage.portfolios import Portfolio
 from storage.store import Store
+
+ANSWER_BYTES = 128 << 20
 
 
 class NotReadyError(Exception):
@@ -16,12 +19,13 @@ class NotReadyError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """The store, its live book, and the portfolios composed on it."""
+    """The store, its live book, the portfolios composed on it, and answers as they were encoded."""
 
     store: Store
     settings: Settings
     live: LiveBook
     compositions: Compositions
+    answers: Memo[bytes]
 
     @property
     def ledger(self) -> Ledger:
@@ -48,4 +52,5 @@ class Resources:
 
 def make_resources(store: Store, settings: Settings) -> Resources:
     """Return resources whose book is not loaded yet."""
-    return Resources(store, settings, LiveBook(store, settings.option_rate), Compositions(store.ledger))
+    live, compositions = LiveBook(store, settings.option_rate), Compositions(store.ledger)
+    return Resources(store, settings, live, compositions, Memo(ANSWER_BYTES, size_of=len))

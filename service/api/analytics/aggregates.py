@@ -1,6 +1,5 @@
 """Routes of several portfolios as one: their books combined, and computed as one book."""
 
-from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 
 from litestar import get
@@ -29,7 +28,7 @@ from service.api.analytics.routes import Lookback, Overlap, check_overlap, chose
 from service.api.analytics.served import plain, served
 from service.api.auth import Caller
 from service.api.resources import Resources
-from service.composed import Composed, combined
+from service.composed import Together
 
 PATH = "/analytics/aggregate"
 TAGS = ["analytics of several portfolios"]
@@ -38,14 +37,6 @@ Ids = Annotated[
     QueryParameter(name="portfolio_ids", max_items=200, description="All active portfolios when not given"),
 ]
 A = TypeVar("A", bound=Aggregate)
-
-
-@dataclass(frozen=True, slots=True)
-class Together:
-    """Portfolios, each and all in one."""
-
-    parts: tuple[Composed, ...]
-    whole: Composed
 
 
 def together(resources: Resources, caller: Caller, ids: list[str] | None) -> Together | None:
@@ -58,11 +49,7 @@ def together(resources: Resources, caller: Caller, ids: list[str] | None) -> Tog
     market = resources.market()
     if market is None or not portfolios:
         return None
-    accounts = resources.live.accounts
-    parts = tuple(resources.compositions.of(each, market, accounts) for each in portfolios)
-    revisions = tuple((each.portfolio_id, each.revision) for each in portfolios)
-    key = ("combined", revisions, market.book.release, accounts.release)
-    return Together(parts, resources.compositions.kept(key, lambda: combined(parts)))
+    return resources.compositions.combined(portfolios, market, resources.live.accounts)
 
 
 def base(found: Together) -> dict[str, Any]:

@@ -60,7 +60,7 @@ class KeptAnswers:
                 if (b"if-none-match", basis.etag.encode()) in scope["headers"]:
                     await _send(send, 304, basis)
                     return
-                body: bytes | None = self._resources.compositions.found(basis.key(scope))
+                body = self._resources.answers.found(basis.key(scope))
                 if body is not None:
                     await _send(send, 200, basis, body)
                     return

@@ -66,7 +66,7 @@ async def answer(
         return encoder.encode(make(resources.compositions.of(portfolio, basis.market, basis.accounts)))
 
     key = basis.key(request.scope)
-    body = await sync_to_thread(lambda: resources.compositions.kept(key, encoded))
+    body = await sync_to_thread(lambda: resources.answers.kept(key, encoded))
     return Response(body, media_type=MediaType.JSON, headers=basis.headers)
 
 
