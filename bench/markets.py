@@ -1,5 +1,7 @@
 """A seeded market as the nightly run sees one: gaps, short histories, correlated proxies, and its store."""
 
+import subprocess
+import sys
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -15,6 +17,8 @@ from service.ingest import ingest_prices, ingest_table
 from service.providers.simulated import MARKET_CORRELATION, SECTORS, SOURCE, VOLATILITY
 from storage.store import open_store
 
+REAL_PRICES = Path(__file__).resolve().parents[2] / "shared" / "data" / "real_prices_2013_2017.parquet"
+PARTIAL = 3  # exit code: a proxy lacks a price somewhere
 LAST_SESSION = date(2024, 6, 28)
 N_SESSIONS = 546
 GAP_SHARE, SHORT_SHARE = 0.02, 0.10
@@ -122,3 +126,16 @@ def _absent(rng: np.random.Generator, n_symbols: int) -> np.ndarray:
 def _rows(panel: Panel, rows: np.ndarray) -> Panel:
     arrays = (panel.adj_close, panel.close, panel.volume, panel.returns)
     return Panel(tuple(panel.symbols[row] for row in rows), panel.sessions, *(a[rows] for a in arrays))
+
+
+def fill_real_store(path: Path) -> list[str]:
+    """Bring the real prices to a store and compute it; its symbols, none where the files are not at hand."""
+    if not REAL_PRICES.exists():
+        return []
+    command = [sys.executable, "-m", "service.cli"]
+    for arguments in (["ingest", str(REAL_PRICES)], ["batch", "run"]):
+        code = subprocess.call([*command, *arguments, "--store", str(path)], stdout=subprocess.DEVNULL)
+        if code not in (0, PARTIAL):
+            raise AssertionError(f"ridgeline {arguments[0]} ended with {code}")
+    with open_store(path) as store:
+        return sorted(store.ledger.symbols.ids())

@@ -2,7 +2,7 @@
 
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,10 +12,11 @@ import numpy as np
 from bench import nightly, timing
 from bench.agreement import assert_agree
 from bench.factor_peers import N_FITS
-from bench.markets import Market, fill_store, make_market
+from bench.markets import Market, fill_real_store, fill_store, make_market
 from bench.portfolio_peers import make_account
-from bench.report import Limit, Ratio, Results
+from bench.report import Latency, Limit, Ratio, Results
 from bench.rivals import BETAS, GAPS, HISTORY, NO_GAPS, OURS, PORTFOLIO, RIVALS, STYLES, TARGETS
+from bench.service_load import Load, measure_load, measure_peer
 from engine.book import SymbolBook
 from service.book_loader import load_book
 from storage.store import open_store
@@ -31,10 +32,11 @@ class Sizes(NamedTuple):
     correlation: tuple[int, ...]
     portfolio: tuple[int, ...]
     rounds: int
+    load: Load
 
 
-FULL = Sizes(5_000, 60, 500, 3, (500, 2_000), (50, 500, 5_000), 5)
-QUICK = Sizes(60, 4, 20, 1, (40,), (50,), 1)
+FULL = Sizes(5_000, 60, 500, 3, (500, 2_000), (50, 500, 5_000), 5, Load((50, 5_000), 160, 200, 400, 5))
+QUICK = Sizes(60, 4, 20, 1, (40,), (50,), 1, Load((10,), 4, 16, 4, 1))
 
 
 class Case(NamedTuple):
@@ -64,6 +66,7 @@ def measure(sizes: Sizes, store_path: Path) -> Results:
         _say("the night's steps")
         nightly.compute(store, market.panel.sessions)
         steps = timing.steps(lambda: nightly.compute(store, market.panel.sessions), rounds=3 * sizes.rounds)
+    latencies, ratio = _service(sizes.load, store_path, market.panel.symbols)
     start_up = nightly.help_seconds(sizes.rounds + 2)
     limits = [
         Limit("Parquet to finished frames, warm, one core", 1e3 * steps["total"].wall, "ms", 80),
@@ -71,7 +74,19 @@ def measure(sizes: Sizes, store_path: Path) -> Results:
         Limit("peak memory of a night (`ridgeline batch run`)", peak / 1e6, "MB", 1_000),
         Limit("`ridgeline --help`", 1e3 * start_up, "ms", 300),
     ]
-    return Results(ratios, limits, steps, first_calls)
+    return Results([*ratios, ratio], limits, steps, first_calls, latencies)
+
+
+def _service(load: Load, store_path: Path, symbols: Sequence[str]) -> tuple[list[Latency], Ratio]:
+    """Load the service with both universes; the real one where its files are."""
+    _say("the service under load")
+    rows = measure_load("simulated", store_path, symbols, load)
+    real = store_path.with_name("real")
+    if names := fill_real_store(real):
+        rows += measure_load("real", real, names, load._replace(positions=load.positions[:1]))
+    _say("the service beside its peer")
+    beside, ratio = measure_peer(store_path, symbols, load)
+    return [*rows, *beside], ratio
 
 
 def _rivals(

@@ -48,6 +48,20 @@ class Limit(NamedTuple):
     limit: float
 
 
+class Latency(NamedTuple):
+    """What clients of the service saw: seconds, answers a second, and its processor seconds an answer."""
+
+    universe: str
+    work: str
+    clients: int
+    p50: float
+    p99: float
+    rate: float
+    processor: float
+    p50_target: float | None = None
+    p99_target: float | None = None
+
+
 class Results(NamedTuple):
     """Everything measured: ``nightly`` by step, ``first_calls`` (first and warm seconds) by work."""
 
@@ -55,11 +69,12 @@ class Results(NamedTuple):
     limits: Sequence[Limit]
     nightly: Mapping[str, Elapsed]
     first_calls: Mapping[str, tuple[float, float]]
+    latencies: Sequence[Latency]
 
 
 def page(results: Results, note: str) -> str:
     """Return the whole page in Markdown."""
-    ratios, limits, nightly, first_calls = results
+    ratios, limits, nightly, first_calls, latencies = results
     total = nightly["total"].processor
     parts = [
         "# Benchmark results",
@@ -79,6 +94,13 @@ def page(results: Results, note: str) -> str:
                 (step, f"{1e3 * t.wall:.1f}", f"{1e3 * t.processor:.1f}", f"{t.processor / total:.0%}")
                 for step, t in nightly.items()
             ),
+        ),
+        "## Service",
+        "`ridgeline serve` on loopback, on a core of its own where there is one; this process asks. Wall "
+        "time as its clients see it, and the service's processor time, for one answer.",
+        _table(
+            ("universe", "asked for", "clients", "p50", "p99", "a second", "processor", "target", ""),
+            map(_latency, latencies),
         ),
         "## First calls",
         "In a full run the first call compiles the kernels, from an empty cache; those that a work above it "
@@ -115,7 +137,7 @@ def duration(seconds: float) -> str:
 def _ratio(ratio: Ratio) -> tuple[str, ...]:
     met = "" if ratio.target is None else _met(ratio.value >= ratio.target)
     times = (f"{duration(s)} a {ratio.unit}" for s in (ratio.peer_seconds, ratio.our_seconds))
-    target = "" if ratio.target is None else f"≥ {ratio.target:,.0f}×"
+    target = "" if ratio.target is None else f"≥ {ratio.target:,g}×"
     value = f"{ratio.value:,.0f}×" if ratio.value >= 20 else f"{ratio.value:.1f}×"
     return ratio.work, ratio.size, ratio.peer, *times, value, target, met
 
@@ -123,6 +145,22 @@ def _ratio(ratio: Ratio) -> tuple[str, ...]:
 def _limit(limit: Limit) -> tuple[str, ...]:
     what, measured, unit, most = limit
     return what, f"{measured:,.0f} {unit}", f"≤ {most:,.0f} {unit}", _met(measured <= most)
+
+
+def _latency(row: Latency) -> tuple[str, ...]:
+    targets = {"p50": (row.p50, row.p50_target), "p99": (row.p99, row.p99_target)}
+    asked = [(name, found, most) for name, (found, most) in targets.items() if most is not None]
+    return (
+        row.universe,
+        row.work,
+        str(row.clients),
+        duration(row.p50),
+        duration(row.p99),
+        f"{row.rate:,.0f}",
+        duration(row.processor),
+        ", ".join(f"{name} ≤ {duration(most)}" for name, _, most in asked),
+        _met(all(found <= most for _, found, most in asked)) if asked else "",
+    )
 
 
 def _met(met: bool) -> str:
