@@ -109,8 +109,8 @@ def performance(returns: FloatArray, sessions: DateArray, *, risk_free: float = 
     if n_obs < MIN_RETURNS:
         return Performance(n_obs, *NOTHING, unknown, reason_bit("insufficient_history"))
     solvent = bool((used >= -1.0).all())
-    growth = float(np.prod(1.0 + used)) if solvent else np.nan
-    annual = growth ** (ANNUAL_SESSIONS / n_obs) - 1.0
+    growth = float(_wealth(used)[-1]) if solvent else np.nan
+    annual = _compounded(growth, ANNUAL_SESSIONS / n_obs)
     excess = used - risk_free / ANNUAL_SESSIONS
     root = np.sqrt(ANNUAL_SESSIONS)
     downside = float(np.sqrt(np.mean(np.minimum(excess, 0.0) ** 2)))
@@ -155,7 +155,7 @@ def relative(returns: FloatArray, benchmark: FloatArray, *, risk_free: float = 0
     apart = deviation > ROUNDING * max(float(np.abs(x).max()), float(np.abs(y).max()))
     return Relative(
         beta=beta,
-        alpha=(1.0 + alpha) ** ANNUAL_SESSIONS - 1.0,
+        alpha=_compounded(1.0 + alpha, ANNUAL_SESSIONS),
         r_squared=_over(float(dx @ dy) ** 2, float(dx @ dx) * float(dy @ dy) if moves else 0.0),
         tracking_error=float(deviation * root),
         information_ratio=_over(active.mean() * root, deviation if apart else 0.0),
@@ -167,9 +167,11 @@ def relative(returns: FloatArray, benchmark: FloatArray, *, risk_free: float = 0
 def deepest_drawdown(returns: FloatArray, sessions: DateArray) -> Drawdown:
     """Find the deepest fall of the wealth index of finite returns ``(n_sessions,)``, at least one.
 
-    On the index of returns, so that money taken out is no drawdown.
+    On the index of returns, so that money taken out is no drawdown. NaN when no double holds the index.
     """
-    wealth = np.concatenate([[1.0], np.cumprod(1.0 + returns)])
+    wealth = np.concatenate([[1.0], _wealth(returns)])
+    if np.isnan(wealth[-1]):
+        return Drawdown(np.nan, None, None, None)
     peaks = np.maximum.accumulate(wealth)
     falls = wealth / peaks - 1.0
     low = int(np.argmin(falls))
@@ -183,6 +185,20 @@ def deepest_drawdown(returns: FloatArray, sessions: DateArray) -> Drawdown:
         trough=sessions[low - 1],
         recovery=sessions[low + back[0] - 1] if len(back) else None,
     )
+
+
+def _wealth(returns: FloatArray) -> FloatArray:
+    """Wealth index after each return; NaN from where it is beyond what a double holds."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        index = np.cumprod(1.0 + returns)
+    return np.where(np.isfinite(index), index, np.nan)
+
+
+def _compounded(growth: float, periods: float) -> float:
+    """Return of so many periods that each multiply by ``growth``; NaN beyond what a double holds."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        total = float(np.power(growth, periods)) - 1.0
+    return total if growth >= 0.0 and np.isfinite(total) else np.nan
 
 
 def _over(value: float, divisor: float) -> float:

@@ -149,3 +149,13 @@ def test_what_does_not_exist_is_not_a_number():
     assert np.isnan(relative(series("usual"), np.zeros(700)).beta)
     ruined = performance(np.array([0.1, -1.0, 0.1]), days(3))
     assert (ruined.cumulative_return, ruined.annual_return, ruined.drawdown.depth) == (-1.0, -1.0, -1.0)
+
+
+def test_what_no_double_holds_is_no_number():
+    rng = np.random.default_rng(6)
+    rising, market = np.full(300, 20.0) + rng.random(300), rng.normal(0, 0.01, 300)
+    risen = performance(rising, days(300))
+    assert np.isnan([risen.cumulative_return, risen.annual_return, risen.drawdown.depth]).all()
+    assert np.isnan(relative(rising, market).alpha)
+    assert np.isnan(relative(market - 1.5, market).alpha)  # a loss of more than all of it, day after day
+    assert relative(market, market).alpha == pytest.approx(0.0, abs=1e-12)
