@@ -17,7 +17,7 @@ import polars as pl
 
 from storage import catalog, leases, releases
 from storage.durability import fsync
-from storage.errors import Corrupt, NotWritten, Refused
+from storage.errors import Corrupt, InvalidLocation, NotWritten, Refused
 from storage.lake import Files, Lake
 from storage.ledger import Ledger, ledger_at, ledger_in
 from storage.releases import Release
@@ -42,10 +42,13 @@ def open_store(path: Path | str, *, ledger_url: str | None = None) -> "Store":
     lake = Lake(str(root / "lake"))
     root.mkdir(parents=True, exist_ok=True)
     ledger = ledger_in(root / "ledger.sqlite") if ledger_url is None else ledger_at(ledger_url)
-    is_new = _prepare(ledger, lake)
     store = Store(root, ledger, lake)
-    if is_new or not store.catalog_path.exists():
-        store.write_catalog()
+    try:
+        if _prepare(ledger, lake) or not store.catalog_path.exists():
+            store.write_catalog()
+    except BaseException:
+        store.close()
+        raise
     fsync(root)
     return store
 
@@ -244,6 +247,7 @@ def _prepare(ledger: Ledger, lake: Lake) -> bool:
     if released and all(lake.has(table) for table in TABLES.values()):
         return False
     with ledger.writing("releases") as connection:
+        _require_own(releases.newest(connection, LAYERS[0]), lake)
         for table in TABLES.values():
             if not lake.has(table):
                 lake.create(table)
@@ -251,3 +255,19 @@ def _prepare(ledger: Ledger, lake: Lake) -> bool:
             versions = {table.name: 0 for table in tables_of(LAYERS[0])}
             releases.add(connection, Release(0, LAYERS[0], None, "", None, versions))
     return True
+
+
+def _require_own(released: Release | None, lake: Lake) -> None:
+    """Refuse a lake of another ledger: its tables would be restored to the versions of this one."""
+    for name, table in TABLES.items():
+        version = lake.opened(table).version() if lake.has(table) else None
+        if released is None and version:
+            raise InvalidLocation(
+                f"{lake.path(table)} has data, and this ledger has no release of it: "
+                "the ledger of this store is another one; give its URL, or a folder without a lake"
+            )
+        if released is not None and version is None and released.versions.get(name):
+            raise InvalidLocation(
+                f"the ledger has release {released.number}, and {lake.path(table)} is not there: the lake of "
+                "this ledger is in another folder; give that one"
+            )

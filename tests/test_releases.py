@@ -11,7 +11,7 @@ from stores import metrics, prices
 
 from storage import releases
 from storage.database import leases
-from storage.errors import LeaseLost, NotFound, Refused
+from storage.errors import InvalidLocation, LeaseLost, NotFound, Refused
 from storage.store import open_store
 
 DAY = date(2017, 11, 6)
@@ -180,6 +180,22 @@ def test_marks_fulfilled_in_part_move_on(store):
     with store.writing("symbol", owner="test") as writer:
         writer.publish(recomputed={name: read[name] for name in "AB"}, resume=later)
     assert symbols.recompute_marks() == {"A": later, "B": date(2017, 1, 3), "C": DAY}
+
+
+def test_another_ledgers_lake_is_refused_and_left_alone(store, tmp_path):
+    publish_both(store, 1.0)
+    before = delta(store).version()
+    foreign = sa.URL.create("sqlite", database=str(tmp_path / "other.sqlite"))
+    with pytest.raises(InvalidLocation, match="the ledger of this store is another one"):
+        open_store(store.path, ledger_url=str(foreign))
+    assert (delta(store).version(), values(store)) == (before, {1.0})
+
+
+def test_a_ledger_whose_lake_is_elsewhere_is_refused(store, tmp_path):
+    publish_both(store, 1.0)
+    url = store.ledger.engine.url.render_as_string(hide_password=False)
+    with pytest.raises(InvalidLocation, match="in another folder"):
+        open_store(tmp_path / "moved", ledger_url=url)
 
 
 def test_releases_of_an_unknown_layer_are_refused(store):
