@@ -8,7 +8,7 @@ writers run side by side; those that decide by what they read name the lock that
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from threading import Lock
+from threading import Lock, local
 from typing import Any
 
 import polars as pl
@@ -102,7 +102,7 @@ class Database:
     """A connection pool to the ledger's database; thread-safe."""
 
     def __init__(self, url: sa.URL) -> None:
-        self._writer = Lock()
+        self._writer, self._mine = Lock(), local()
         if url.get_backend_name() == "sqlite":
             self.engine = self._snapshots = sa.create_engine(url)
             sa.event.listen(self.engine, "connect", _configure_sqlite)
@@ -114,13 +114,21 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
-        """Open a transaction that sees one state of the ledger and waits for nobody."""
+        """Open a transaction that sees one state of the ledger and waits for nobody.
+
+        Within ``writing`` it sees what that has written.
+        """
+        if (connection := self._open_here()) is not None:
+            yield connection
+            return
         with _translated(), self._snapshots.connect() as connection:
             yield connection
 
     @contextmanager
     def writing(self, lock: str | None = None) -> Iterator[sa.Connection]:
         """Open a transaction that commits at the end and rolls back on an error.
+
+        Within another one of the same thread it is a part of that: all is committed, or nothing.
 
         Parameters
         ----------
@@ -133,13 +141,23 @@ class Database:
         Busy
             Another transaction kept the lock for 30 seconds.
         """
+        if (connection := self._open_here()) is not None:
+            _take(connection, lock)
+            yield connection
+            return
         with self._turn(), _translated(), self.engine.connect() as plain:
             connection = plain.execution_options(immediate=True)
             with connection.begin():
-                if lock is not None and connection.dialect.name != "sqlite":
-                    key = sa.func.hashtextextended(f"ridgeline {lock}", 0)
-                    connection.execute(sa.select(sa.func.pg_advisory_xact_lock(key)))
-                yield connection
+                _take(connection, lock)
+                self._mine.connection = connection
+                try:
+                    yield connection
+                finally:
+                    self._mine.connection = None
+
+    def _open_here(self) -> sa.Connection | None:
+        connection: sa.Connection | None = getattr(self._mine, "connection", None)
+        return connection
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
@@ -161,7 +179,7 @@ class Database:
         """Return a function of the query's parameters that reads one value, None for no row.
 
         It is the driver's work alone: a transaction through SQLAlchemy takes ten times as long, and a single
-        statement needs none.
+        statement needs none. It sees what is committed.
         """
         compiled = query.compile(self.engine)
         statement, places = str(compiled), compiled.positiontup
@@ -209,6 +227,12 @@ def _translated() -> Iterator[None]:
         if isinstance(error.orig, StorageError):  # a value that its column's type refused
             raise error.orig from None
         raise
+
+
+def _take(connection: sa.Connection, lock: str | None) -> None:
+    if lock is not None and connection.dialect.name != "sqlite":
+        key = sa.func.hashtextextended(f"ridgeline {lock}", 0)
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(key)))
 
 
 def _translation(error: OperationalError) -> StorageError | None:

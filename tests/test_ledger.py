@@ -1,6 +1,7 @@
 """Symbols of the ledger, and its transactions."""
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 
 import psycopg
@@ -34,11 +35,24 @@ def test_the_earliest_mark_stays(ledger):
 def test_a_reader_never_waits_and_a_second_writer_is_told(ledger, monkeypatch):
     monkeypatch.setattr(database, "BUSY_MILLISECONDS", 50)
     ledger.symbols.register("A", "files")
-    with ledger.writing("symbols") as connection:
+    with ThreadPoolExecutor(1) as another, ledger.writing("symbols") as connection:
         connection.exec_driver_sql("DELETE FROM symbols")
-        assert ledger.symbols.ids() == {"A": 0}
+        assert another.submit(ledger.symbols.ids).result() == {"A": 0}
         with pytest.raises(Busy, match="stayed locked"):
-            ledger.symbols.register("B", "files")
+            another.submit(ledger.symbols.register, "B", "files").result()
+
+
+def test_a_transaction_within_another_is_part_of_it(ledger):
+    ledger.symbols.register("A", "files")
+    with pytest.raises(NotFound), ledger.writing():
+        ledger.symbols.register("B", "files")
+        assert ledger.symbols.ids() == {"A": 0, "B": 1}
+        ledger.symbols.mark_recompute({"Z": date(2017, 11, 1)})
+    assert ledger.symbols.ids() == {"A": 0}
+    with ledger.writing():
+        ledger.symbols.register("B", "files")
+        ledger.symbols.mark_recompute({"B": date(2017, 11, 1)})
+    assert ledger.symbols.recompute_marks() == {"B": date(2017, 11, 1)}
 
 
 @pytest.mark.parametrize(

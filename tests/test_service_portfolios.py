@@ -1,5 +1,7 @@
 """Portfolios over HTTP: fields, names, what is refused, the last one, and whose they are."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from owners import NOBODY, enter
 
@@ -119,6 +121,15 @@ def test_the_last_active_portfolio_stays(bob):
     assert bob.delete(f"/portfolios/{idle['id']}").status_code == 200
     make(bob, "Second")
     assert bob.delete(f"/portfolios/{only['id']}").status_code == 200
+
+
+def test_one_stays_when_all_are_deleted_at_once(bob):
+    ids = [each["id"] for each in bob.get("/portfolios").json()["portfolios"]]
+    ids += [make(bob, f"At once {number}")["id"] for number in range(5)]
+    with ThreadPoolExecutor(len(ids)) as clients:
+        codes = list(clients.map(lambda each: bob.delete(f"/portfolios/{each}").status_code, ids))
+    assert sorted(codes) == [200] * (len(ids) - 1) + [400]
+    assert len(bob.get("/portfolios").json()["portfolios"]) == 1
 
 
 def test_another_owners_portfolio_is_nowhere(ann, bob):

@@ -88,9 +88,10 @@ def change(resources: Resources, caller: Caller, portfolio_id: str, data: Portfo
     """Change what is given; 400 for making the last active portfolio inactive."""
     portfolio = resources.ledger.portfolios.get(caller.owner, portfolio_id)
     changes = _entered({name: value for name, value in asdict(data).items() if value is not UNSET})
-    if changes.get("is_active") is False:
-        _require_another(resources, portfolio)
-    return _changed(resources, portfolio, changes)
+    with resources.ledger.writing(f"portfolios of {caller.owner}"):
+        if changes.get("is_active") is False:
+            _require_another(resources, portfolio)
+        return _changed(resources, portfolio, changes)
 
 
 @put("/analytics/portfolio/{portfolio_id:str}/equity", sync_to_thread=True, tags=["analytics"])
@@ -104,8 +105,9 @@ def set_equity(resources: Resources, caller: Caller, portfolio_id: str, data: Eq
 def remove(resources: Resources, caller: Caller, portfolio_id: str) -> DeletedPortfolio:
     """Delete a portfolio from sight and free its account name; 400 for the last active one."""
     portfolio = resources.ledger.portfolios.get(caller.owner, portfolio_id)
-    _require_another(resources, portfolio)
-    deleted_at = resources.ledger.portfolios.delete(portfolio_id)
+    with resources.ledger.writing(f"portfolios of {caller.owner}"):
+        _require_another(resources, portfolio)
+        deleted_at = resources.ledger.portfolios.delete(portfolio_id)
     message = f"Portfolio {portfolio.name!r} was deleted"
     return DeletedPortfolio(success=True, message=message, portfolio_id=portfolio_id, deleted_at=deleted_at)
 
@@ -119,10 +121,8 @@ def _changed(resources: Resources, portfolio: Portfolio, changes: dict[str, Any]
 
 def _require_another(resources: Resources, portfolio: Portfolio) -> None:
     """Refuse to leave an owner without an active portfolio."""
-    others = resources.ledger.portfolios.of(portfolio.owner)
-    if portfolio.is_active and not any(
-        each.is_active and each.portfolio_id != portfolio.portfolio_id for each in others
-    ):
+    active = {each.portfolio_id for each in resources.ledger.portfolios.of(portfolio.owner) if each.is_active}
+    if active == {portfolio.portfolio_id}:
         raise ApiError(
             400, "last_active_portfolio", "this is the last active portfolio; enter another one first"
         )

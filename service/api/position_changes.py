@@ -87,14 +87,13 @@ def remove_many(resources: Resources, caller: Caller, data: Deletion) -> Deleted
     """Delete several positions, none when one of them is not the caller's."""
     ids = list(dict.fromkeys(data.position_ids))
     owned = [owned_position(resources.ledger, caller.owner, each)[1] for each in ids]
-    for portfolio_id in dict.fromkeys(position.portfolio_id for position in owned):
-        here = [position for position in owned if position.portfolio_id == portfolio_id]
-        for hard in (False, True):
-            chosen = [
-                each.position_id for each in here if (data.force_hard_delete and _just_entered(each)) is hard
-            ]
-            if chosen:
-                resources.ledger.positions.delete(portfolio_id, chosen, hard=hard)
+    groups: dict[tuple[str, bool], list[str]] = {}
+    for each in owned:
+        hard = data.force_hard_delete and _just_entered(each)
+        groups.setdefault((each.portfolio_id, hard), []).append(each.position_id)
+    with resources.ledger.writing():
+        for (portfolio_id, hard), chosen in groups.items():
+            resources.ledger.positions.delete(portfolio_id, chosen, hard=hard)
     return DeletedPositions(True, len(owned), [position.lot.symbol for position in owned])
 
 
@@ -127,13 +126,14 @@ def _stored(
     fields |= {} if data.position_type is UNSET else {"quantity": lot.quantity}
     fields |= {} if data.notes is UNSET else {"notes": data.notes}
     queries, ids = resources.ledger.positions, (position.portfolio_id, position.position_id)
-    if fields:
-        queries.update(*ids, **fields)
-    if data.manual_price is not None:
-        on = data.manual_price_date or clock.now(resources.settings).date()
-        queries.mark(*ids, on, data.manual_price)
-    if closes and lot.exit_date:
-        return queries.close(*ids, lot.exit_date, lot.exit_price, quantity=data.close_quantity)
+    with resources.ledger.writing():
+        if fields:
+            queries.update(*ids, **fields)
+        if data.manual_price is not None:
+            on = data.manual_price_date or clock.now(resources.settings).date()
+            queries.mark(*ids, on, data.manual_price)
+        if closes and lot.exit_date:
+            return queries.close(*ids, lot.exit_date, lot.exit_price, quantity=data.close_quantity)
     return position.position_id
 
 
