@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from functools import cached_property
 from itertools import chain
 from typing import Any, TypeAlias, TypeVar
@@ -53,6 +54,18 @@ class Composed:
     def places(self) -> dict[str, int]:
         """Place of each stored position, by its id."""
         return {position.position_id: place for place, position in enumerate(self.held)}
+
+    def split_factor(self, position: Position) -> float:
+        """Shares of the book's session, or of a closed lot's last one, per share of a lot as entered."""
+        if (place := self.places.get(position.position_id)) is not None:
+            return float(self.positions.quantity[place]) / float(position.lot.quantity)
+        lots = positions_of([position.lot])
+        if lots.listed[0] not in self.market.splits.codes:
+            return 1.0
+        until = min(position.lot.exit_date or self.market.session, self.market.session)
+        entered = np.array([_entered(position, self.portfolio, self.market)], dtype="datetime64[D]")
+        then = in_shares_of(np.datetime64(until), lots, entered, self.market.splits)
+        return float(then.quantity[0] / lots.quantity[0])
 
     @cached_property
     def valuation(self) -> Valuation:
@@ -159,10 +172,15 @@ class Compositions:
             for mark in self._ledger.positions.marks(portfolio.portfolio_id)
             if mark.position_id in places and mark.session <= market.session
         }
-        started = portfolio.starting_session or market.session
-        entered = np.array([each.entered_session or started for each in held], dtype="datetime64[D]")
+        entered = np.array([_entered(each, portfolio, market) for each in held], dtype="datetime64[D]")
         positions = positions_of([position.lot for position in held], marks)
         positions = in_shares_of(market.book.as_of, positions, entered, market.splits)
         equity = None if portfolio.starting_equity is None else float(portfolio.starting_equity)
         nav = equity if snapshot is None else snapshot["nav"]
         return Composed(market, positions, nav, portfolio, held, snapshot, expired)
+
+
+def _entered(position: Position, portfolio: Portfolio | None, market: Market) -> date:
+    """Session in whose shares a lot was entered."""
+    started = portfolio.starting_session if portfolio else None
+    return position.entered_session or started or market.session

@@ -37,11 +37,15 @@ def multiplier(lot: Lot) -> float:
     return OPTION_MULTIPLIER if kind_of(lot) == "option" else 1.0
 
 
-def realized_pnl(lot: Lot) -> float | None:
-    """Return what closing a lot has earned since its entry, None for an open one and for no exit price."""
+def realized_pnl(lot: Lot, split_factor: float) -> float | None:
+    """Return what closing a lot has earned since its entry, None for an open one and for no exit price.
+
+    ``split_factor`` is how many shares of the exit's day one share entered has become.
+    """
     if lot.exit_date is None or lot.exit_price is None:
         return None
-    return float((lot.exit_price - lot.entry_price) * lot.quantity) * multiplier(lot)
+    gain = float(lot.exit_price) * split_factor - float(lot.entry_price)
+    return gain * float(lot.quantity) * multiplier(lot)
 
 
 def is_expired(lot: Lot, session: date) -> bool:

@@ -98,6 +98,23 @@ def test_shares_entered_before_a_split(store):
         assert shown.market_value == pytest.approx(shown.quantity * factor * shown.last_price)
 
 
+def test_what_is_closed_has_earned_over_a_split(store):
+    lots = [(stock("BARAQ", "10", "120"), BEFORE), (stock("SPY", "-4", "50"), BEFORE)]
+    portfolio_id = composed(store, lots).portfolio.portfolio_id
+    one, other = (each.position_id for each in store.ledger.positions.of(portfolio_id))
+    store.ledger.positions.close(portfolio_id, one, BEFORE, Decimal(125), quantity=Decimal(4))
+    store.ledger.positions.close(portfolio_id, one, LAST, Decimal(70))
+    store.ledger.positions.close(portfolio_id, other, LAST, Decimal(55))
+    live = LiveBook(store, Settings().option_rate)
+    live.refresh()
+    portfolio = store.ledger.portfolios.get("ann", portfolio_id)
+    found = Compositions(store.ledger).of(portfolio, live.market, live.accounts)
+    shown = {each.lot.quantity: item(each, found) for each in store.ledger.positions.of(portfolio_id)}
+    gains = {float(quantity): each.realized_pnl for quantity, each in shown.items()}
+    assert gains == {4.0: 4 * (125 - 120), 6.0: 12 * 70 - 6 * 120, -4.0: -4 * (55 - 50)}
+    assert [shown[each].split_factor for each in (4, 6, -4)] == [1.0, 2.0, 1.0]
+
+
 def test_without_an_entered_session_the_portfolios_own_counts(store):
     lots = [(stock("BARAQ", "10", "120"), None)]
     assert composed(store, lots, start=BEFORE).positions.quantity.tolist() == [20.0]

@@ -9,8 +9,8 @@ from storage.position_queries import Position
 
 def item(position: Position, composed: Composed | None, closed_id: str | None = None) -> PositionItem:
     """Return a position for the wire, without values when it is closed or there is no book."""
-    lot = position.lot
-    split_factor, values = _valued(position, composed)
+    lot, split_factor = position.lot, composed.split_factor(position) if composed else 1.0
+    values = _values(position, composed)
     return PositionItem(
         id=position.position_id,
         portfolio_id=position.portfolio_id,
@@ -29,7 +29,7 @@ def item(position: Position, composed: Composed | None, closed_id: str | None = 
         last_price=values[0],
         market_value=values[1],
         unrealized_pnl=values[2],
-        realized_pnl=realized_pnl(lot),
+        realized_pnl=realized_pnl(lot, split_factor),
         exit_price=None if lot.exit_price is None else float(lot.exit_price),
         exit_date=lot.exit_date,
         created_at=position.created_at,
@@ -38,11 +38,10 @@ def item(position: Position, composed: Composed | None, closed_id: str | None = 
     )
 
 
-def _valued(position: Position, composed: Composed | None) -> tuple[float, tuple[float | None, ...]]:
-    """Shares of today per share entered; price, market value and unrealized P&L."""
+def _values(position: Position, composed: Composed | None) -> tuple[float | None, ...]:
+    """Price, market value and unrealized P&L."""
     place = composed.places.get(position.position_id) if composed else None
     if composed is None or place is None:
-        return 1.0, (None, None, None)
+        return None, None, None
     found = composed.valuation
-    values = tuple(plain(each[place]) for each in (found.price, found.market_value, found.unrealized_pnl))
-    return float(composed.positions.quantity[place]) / float(position.lot.quantity), values
+    return tuple(plain(each[place]) for each in (found.price, found.market_value, found.unrealized_pnl))

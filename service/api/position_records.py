@@ -45,8 +45,8 @@ class BulkDraft(msgspec.Struct):
 class PositionChanges(msgspec.Struct, kw_only=True):
     """What to change of a position; what is left out stays.
 
-    ``exit_date`` closes it, or ``close_quantity`` of it, at ``exit_price``; ``avg_cost`` and ``entry_price``
-    are the same.
+    ``exit_date`` closes it, or ``close_quantity`` of it in shares as entered, at ``exit_price`` a share of
+    that day; ``avg_cost`` and ``entry_price`` are the same.
     """
 
     quantity: Decimal | UnsetType = UNSET
