@@ -22,9 +22,9 @@ class Url(str):
 
 @contextmanager
 def serving(store, **environment):
-    """Serve a store; gives the service's URL once its book is loaded."""
+    """Serve a store; gives the service's URL once its book is loaded. It takes no snapshot unasked."""
     command = [*COMMAND, "serve", "--port", "0", "--json", "--store", str(store)]
-    environment = {**os.environ, **environment}
+    environment = {**os.environ, "RIDGELINE_SNAPSHOT_SECONDS": "3600", **environment}
     with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT, env=environment, text=True) as process:
         try:
             document = ""

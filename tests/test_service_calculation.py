@@ -1,12 +1,13 @@
 """A portfolio's history over HTTP: taken when asked, once, and part of its analytics."""
 
+import time
 from datetime import date
 from decimal import Decimal
 from shutil import copytree
 
 import httpx
 import pytest
-from service_process import serving
+from service_process import serving, upload
 
 from service.cli.app import run
 from service.csv_import.parsing import parse_positions
@@ -51,3 +52,19 @@ def test_calculate_takes_what_is_missing_once(computed):
         assert again["message"] == "Nothing was missing"
         assert client.get(f"/portfolios/{portfolio_id}/batch-status/none").json()["status"] == "idle"
         assert client.post("/portfolios/none/calculate").status_code == 404
+
+
+def test_first_snapshots_follow_an_upload_in_the_background(computed):
+    with serving(computed, RIDGELINE_SNAPSHOT_SECONDS="0.2") as url, httpx.Client(base_url=url) as client:
+        ids = {upload(client, LOTS, account_name=name).json()["portfolio_id"] for name in ("First", "Second")}
+        until, taken = time.monotonic() + 30, set()
+        while taken != ids and time.monotonic() < until:
+            time.sleep(0.1)
+            with open_store(computed) as store:
+                taken = set(store.read("portfolio_snapshots", portfolios=ids)["portfolio_id"])
+                runs = store.ledger.runs.history("portfolio_refresh")
+        assert taken == ids
+        assert runs[0].triggered_by == "onboarding"
+        for portfolio_id in ids:
+            answer = client.post(f"/api/v1/portfolios/{portfolio_id}/calculate").json()
+            assert answer["message"] == "Nothing was missing"

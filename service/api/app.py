@@ -80,7 +80,7 @@ def create_app(resources: Resources, *, open_to_all: bool = False) -> Litestar:
             "caller": Provide(_caller, sync_to_thread=False),
         },
         exception_handlers=HANDLERS,
-        lifespan=[_book_kept_fresh],
+        lifespan=[_background],
         logging_config=None,  # whoever runs the application says where its log goes
         middleware=[within(resources.settings.request_seconds)],
         openapi_config=_openapi(),
@@ -99,8 +99,8 @@ def _caller(request: Request[Any, Any, Any]) -> Caller:
 
 
 @asynccontextmanager
-async def _book_kept_fresh(app: Litestar) -> AsyncIterator[None]:
-    """Load the book when the service starts, and exchange it when a batch publishes."""
+async def _background(app: Litestar) -> AsyncIterator[None]:
+    """Load the book, exchange it when a batch publishes, and take first snapshots."""
     resources: Resources = app.state.resources
 
     async def watch() -> None:
@@ -112,11 +112,12 @@ async def _book_kept_fresh(app: Litestar) -> AsyncIterator[None]:
                 )
             await asyncio.sleep(resources.settings.release_seconds)
 
-    watching = asyncio.create_task(watch())
+    tasks = [asyncio.create_task(watch()), asyncio.create_task(resources.snapshots.follow())]
     try:
         yield
     finally:
-        watching.cancel()
+        for task in tasks:
+            task.cancel()
 
 
 def _openapi() -> OpenAPIConfig:

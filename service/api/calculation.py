@@ -10,8 +10,6 @@ from service import clock
 from service.api.auth import Caller
 from service.api.problems import ApiError
 from service.api.resources import Resources
-from service.jobs.portfolio_refresh import refresh_portfolios
-from service.jobs.progress import Silent
 from storage.errors import Locked, NotFound
 
 
@@ -70,16 +68,9 @@ def _calculated(resources: Resources, caller: Caller, portfolio_id: str) -> Star
     resources.ledger.portfolios.get(caller.owner, portfolio_id)
     resources.market()
     try:
-        outcome = refresh_portfolios(
-            resources.store,
-            resources.settings,
-            Silent(),
-            portfolio_ids=[portfolio_id],
-            triggered_by=caller.owner,
-        )
+        outcome = resources.snapshots.take([portfolio_id], triggered_by=caller.owner)
     except Locked as locked:
         raise ApiError(409, "ERR_BATCH_001", str(locked)) from locked
-    resources.live.refresh()
     message = f"{outcome.snapshots} snapshot(s) taken" if outcome.snapshots else "Nothing was missing"
     return Started(portfolio_id, outcome.run_id, "started", message)
 

@@ -104,6 +104,7 @@ def _created(resources: Resources, caller: Caller, form: Form) -> CreatedPortfol
         made = create_portfolio(resources.ledger, resources.settings, market, owner=caller.owner, form=form)
     except OnboardingRefused as refused:
         raise _envelope(refused) from refused
+    resources.snapshots.expect(made.portfolio.portfolio_id)
     return _answer(made, market.session if market else None)
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from service.api.snapshots import Snapshots
 from service.composed import Composed, Compositions
 from service.live_book import LiveBook, Market
 from service.memo import Memo
@@ -19,12 +20,13 @@ class NotReadyError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """The store, its live book, the portfolios composed on it, and answers as they were encoded."""
+    """The store, its live book, portfolios composed on it, their snapshots, and answers as encoded."""
 
     store: Store
     settings: Settings
     live: LiveBook
     compositions: Compositions
+    snapshots: Snapshots
     answers: Memo[bytes]
 
     @property
@@ -53,4 +55,5 @@ class Resources:
 def make_resources(store: Store, settings: Settings) -> Resources:
     """Return resources whose book is not loaded yet."""
     live, compositions = LiveBook(store, settings.option_rate), Compositions(store.ledger)
-    return Resources(store, settings, live, compositions, Memo(ANSWER_BYTES, size_of=len))
+    snapshots = Snapshots(store, settings, live)
+    return Resources(store, settings, live, compositions, snapshots, Memo(ANSWER_BYTES, size_of=len))

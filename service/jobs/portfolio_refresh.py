@@ -6,7 +6,7 @@ All portfolios that lack a session are taken at once. What is there already is l
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import date
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any, Literal
 
 import numpy as np
@@ -65,9 +65,15 @@ def refresh_portfolios(
     progress: Progress,
     *,
     portfolio_ids: Sequence[str] | None = None,
+    market: Market | None = None,
     triggered_by: str = "manual",
 ) -> RefreshOutcome:
     """Take the missing snapshots of the given portfolios, of all when not given, oldest sessions first.
+
+    Parameters
+    ----------
+    market : Market, optional
+        One that is loaded already, for its session need not be read again.
 
     Raises
     ------
@@ -83,7 +89,7 @@ def refresh_portfolios(
                 for each in store.ledger.portfolios.everyones()
                 if portfolio_ids is None or each.portfolio_id in portfolio_ids
             ]
-            _Refresh(store, settings, progress, writer, outcome).take(wanted)
+            _Refresh(store, settings, progress, writer, outcome, market).take(wanted)
             if outcome.snapshots:
                 writer.publish(session=date.fromisoformat(outcome.sessions[-1]), run_id=run.run_id)
             outcome.release = writer.base.number
@@ -114,6 +120,7 @@ class _Refresh:
     progress: Progress
     writer: Writer
     outcome: RefreshOutcome
+    market: Market | None
 
     def take(self, portfolios: Sequence[Portfolio]) -> None:
         """Take the snapshots of every session that some portfolio lacks."""
@@ -167,10 +174,14 @@ class _Refresh:
         self, held: Holdings, release: Release, computed: DateArray, span: tuple[date, date]
     ) -> _Sources:
         closes = read_market(self.store, release, held.lots, *span)
+
         # The book of the previous session prices what came in since, and that of today everything else.
-        market_of = lru_cache(maxsize=2)(
-            partial(market_at, self.store, release, option_rate=self.settings.option_rate)
-        )
+        @lru_cache(maxsize=2)
+        def market_of(session: date) -> Market:
+            known = self.market
+            if known and (known.book.release, known.session) == (release.number, session):
+                return known
+            return market_at(self.store, release, session, option_rate=self.settings.option_rate)
 
         def book_of(day: np.datetime64) -> SymbolBook | None:
             session = closes.sessions[closes.sessions <= day][-1:]
