@@ -30,6 +30,7 @@ from service.cli.progress import TerminalProgress
 from service.demo_service import onboard
 from service.ingest import ingest_prices, ingest_table
 from service.jobs.symbol_batch import run_symbol_batch
+from service.jobs.tracker import Trigger
 from service.portfolio_view import read_positions
 from service.providers.simulated import SimulatedMarket, simulate
 from service.settings import Settings
@@ -74,7 +75,7 @@ def _demo(store: Store) -> dict[str, Any]:
         with _timed(timings, "ingest"):
             _ingest(store, market)
         with _timed(timings, "nightly batch, compilation included"):
-            run_symbol_batch(store, Settings(), progress, triggered_by="demo")
+            run_symbol_batch(store, Settings(), progress, trigger=Trigger("demo"))
     with _timed(timings, "load the book"):
         book = load_book(store)
     positions = read_positions(SAMPLE, today=clock.now(Settings()).date())

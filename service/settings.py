@@ -50,6 +50,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         How often the service looks for a new release.
     request_seconds : float
         How long a request may take, its upload included.
+    symbol_batch_seconds, portfolio_refresh_seconds : float
+        How long a run of the job may take; one that takes longer has failed.
     snapshot_seconds : float
         How long the service waits, after the last portfolio that came in, to take their first snapshots.
     """
@@ -69,6 +71,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     status_view: Literal["v1", "v2"] = "v1"
     release_seconds: Annotated[float, Meta(gt=0)] = 1.0
     request_seconds: Annotated[float, Meta(gt=0)] = 30.0
+    symbol_batch_seconds: Annotated[float, Meta(gt=0)] = 1_500.0
+    portfolio_refresh_seconds: Annotated[float, Meta(gt=0)] = 1_200.0
     snapshot_seconds: Annotated[float, Meta(gt=0)] = 2.0
 
 

@@ -61,6 +61,8 @@ runs = sa.Table(
     sa.Column("pid", sa.Integer, nullable=False),
     sa.Column("process_started", sa.Text, nullable=False),
     sa.Column("heartbeat_at", sa.Text, nullable=False),
+    sa.Column("scope", sa.Text),
+    sa.Column("cancelled_by", sa.Text),
     sa.CheckConstraint("status IN ('running', 'completed', 'partial', 'failed')", name="run_status"),
 )
 sa.Index(

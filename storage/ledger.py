@@ -11,6 +11,7 @@ from storage.api_keys import ApiKeys
 from storage.database import Database, runs, symbols
 from storage.equity_changes import EquityChanges
 from storage.errors import InvalidLocation
+from storage.failures import Failures
 from storage.ledger_tables import portfolios, positions
 from storage.migrations import migrate
 from storage.portfolios import Portfolios
@@ -34,6 +35,8 @@ class Ledger(Database):
         Runs of jobs.
     run_log : RunLog
         Phases and activity of runs.
+    failures : Failures
+        What runs failed on.
     api_keys : ApiKeys
         Who may call, and what for.
     portfolios : Portfolios
@@ -49,6 +52,7 @@ class Ledger(Database):
     def __init__(self, url: sa.URL) -> None:
         super().__init__(url)
         self.symbols, self.runs, self.run_log = Symbols(self), Runs(self), RunLog(self)
+        self.failures = Failures(self)
         self.api_keys, self.portfolios = ApiKeys(self), Portfolios(self)
         self.positions, self.equity_changes = PositionQueries(self), EquityChanges(self)
         self.symbol_queue = SymbolQueue(self)

@@ -155,3 +155,26 @@ run_activity = sa.Table(
     sa.Column("level", sa.Text, nullable=False),
     sa.CheckConstraint("level IN ('info', 'warning', 'error')", name="activity_level"),
 )
+
+failures = sa.Table(
+    "failures",
+    metadata,
+    sa.Column("failure_id", sa.Text, primary_key=True),
+    sa.Column("run_id", sa.Text, sa.ForeignKey("runs.run_id"), nullable=False),
+    sa.Column("batch_type", sa.Text, nullable=False),
+    sa.Column("batch_date", sa.Date),
+    sa.Column("item_id", sa.Text, nullable=False),
+    sa.Column("error_type", sa.Text, nullable=False),
+    sa.Column("error_message", sa.Text, nullable=False),
+    sa.Column("retry_count", sa.Integer, nullable=False),
+    sa.Column("created_at", sa.Text, nullable=False),
+    sa.Column("updated_at", sa.Text, nullable=False),
+    sa.Column("resolved_at", sa.Text),
+)
+_unique_where(
+    "one_open_failure_per_item",
+    failures.c.batch_type,
+    failures.c.item_id,
+    where=failures.c.resolved_at.is_(None),
+)
+sa.Index("failures_by_time", failures.c.updated_at)

@@ -169,4 +169,25 @@ TABLES_OF_THE_SERVICE = (
     )""",
 )
 
-STEPS = (TABLES_OF_THE_BATCH, TABLES_OF_THE_SERVICE)
+WATCHING_JOBS = (
+    "ALTER TABLE runs ADD COLUMN scope TEXT",
+    "ALTER TABLE runs ADD COLUMN cancelled_by TEXT",
+    """CREATE TABLE failures (
+        failure_id TEXT NOT NULL PRIMARY KEY,
+        run_id TEXT NOT NULL REFERENCES runs (run_id),
+        batch_type TEXT NOT NULL,
+        batch_date DATE,
+        item_id TEXT NOT NULL,
+        error_type TEXT NOT NULL,
+        error_message TEXT NOT NULL,
+        retry_count INTEGER NOT NULL,
+        created_at TEXT NOT NULL,
+        updated_at TEXT NOT NULL,
+        resolved_at TEXT
+    )""",
+    """CREATE UNIQUE INDEX one_open_failure_per_item
+        ON failures (batch_type, item_id) WHERE resolved_at IS NULL""",
+    "CREATE INDEX failures_by_time ON failures (updated_at)",
+)
+
+STEPS = (TABLES_OF_THE_BATCH, TABLES_OF_THE_SERVICE, WATCHING_JOBS)

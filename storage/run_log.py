@@ -3,22 +3,21 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import sqlalchemy as sa
 
 from storage.database import Database, runs
-from storage.errors import NotFound, Refused
+from storage.errors import NotFound
 from storage.ledger_tables import run_activity, run_phases
 
 PhaseStatus: TypeAlias = Literal["pending", "running", "completed", "failed"]
 Level: TypeAlias = Literal["info", "warning", "error"]
 KEPT = 5_000
-CHANGEABLE = frozenset({"status", "current", "total", "started_at", "completed_at", "summary"})
 
 
 @dataclass(frozen=True, slots=True)
-class Phase:
+class PhaseProgress:
     """A phase of a run; ``current`` of ``total`` units are done."""
 
     phase_id: str
@@ -41,7 +40,7 @@ class Phase:
 
 
 @dataclass(frozen=True, slots=True)
-class Activity:
+class ActivityLogEntry:
     """A line of a run's log."""
 
     timestamp: str
@@ -55,7 +54,7 @@ class RunLog:
     def __init__(self, ledger: Database) -> None:
         self._ledger = ledger
 
-    def register(self, run_id: str, phases: Sequence[Phase]) -> None:
+    def register(self, run_id: str, phases: Sequence[PhaseProgress]) -> None:
         """Enter all phases of a run, in the order to show, before the first begins."""
         rows = [
             {
@@ -68,23 +67,22 @@ class RunLog:
         with self._ledger.writing() as connection:
             connection.execute(sa.insert(run_phases), rows)
 
-    def update(self, run_id: str, phase_id: str, /, **changes: Any) -> None:
-        """Change how far a phase is; ``NotFound`` when it was not registered."""
-        if unknown := changes.keys() - CHANGEABLE:
-            raise Refused(f"{', '.join(sorted(unknown))} of a phase cannot be changed")
-        this = (run_phases.c.run_id == run_id) & (run_phases.c.phase_id == phase_id)
+    def change(self, run_id: str, phases: Sequence[PhaseProgress]) -> None:
+        """Bring registered phases to what they are now; ``NotFound`` for one that was not registered."""
         with self._ledger.writing() as connection:
-            if not connection.execute(sa.update(run_phases).where(this).values(**changes)).rowcount:
-                raise NotFound(f"no phase {phase_id} of run {run_id}; register it first")
+            for phase in phases:
+                this = (run_phases.c.run_id == run_id) & (run_phases.c.phase_id == phase.phase_id)
+                if not connection.execute(sa.update(run_phases).where(this).values(**asdict(phase))).rowcount:
+                    raise NotFound(f"no phase {phase.phase_id} of run {run_id}; register it first")
 
-    def phases(self, run_id: str) -> list[Phase]:
+    def phases(self, run_id: str) -> list[PhaseProgress]:
         """Return the phases of a run in the order to show."""
-        columns = (run_phases.c[name] for name in Phase.__slots__)
+        columns = (run_phases.c[name] for name in PhaseProgress.__slots__)
         query = sa.select(*columns).where(run_phases.c.run_id == run_id).order_by(run_phases.c.position)
         with self._ledger.reading() as connection:
-            return [Phase(*row) for row in connection.execute(query)]
+            return [PhaseProgress(*row) for row in connection.execute(query)]
 
-    def append(self, run_id: str, entries: Sequence[Activity]) -> None:
+    def append(self, run_id: str, entries: Sequence[ActivityLogEntry]) -> None:
         """Add lines to a run's log, of which the newest 5,000 are kept."""
         last = sa.select(sa.func.max(run_activity.c.number)).where(run_activity.c.run_id == run_id)
         with self._ledger.writing(f"log of {run_id}") as connection:
@@ -102,13 +100,24 @@ class RunLog:
                 old = run_activity.c.number < first + len(rows) - KEPT
                 connection.execute(sa.delete(run_activity).where((run_activity.c.run_id == run_id) & old))
 
-    def newest(self, run_id: str, *, limit: int = 50) -> list[Activity]:
+    def newest(self, run_id: str, *, limit: int = 50) -> list[ActivityLogEntry]:
         """Return the newest lines of a run's log, oldest first."""
-        columns = (run_activity.c[name] for name in Activity.__slots__)
-        query = sa.select(*columns).where(run_activity.c.run_id == run_id)
-        newest = query.order_by(run_activity.c.number.desc()).limit(limit)
+        return list(self.numbered(run_id, limit=limit).values())
+
+    def numbered(self, run_id: str, *, limit: int = 50, after: int = 0) -> dict[int, ActivityLogEntry]:
+        """Return the newest lines beyond line ``after`` by their numbers, oldest first."""
+        columns = (run_activity.c[name] for name in ("number", *ActivityLogEntry.__slots__))
+        this = (run_activity.c.run_id == run_id) & (run_activity.c.number > after)
+        newest = sa.select(*columns).where(this).order_by(run_activity.c.number.desc()).limit(limit)
         with self._ledger.reading() as connection:
-            return [Activity(*row) for row in reversed(connection.execute(newest).all())]
+            rows = connection.execute(newest).all()
+        return {number: ActivityLogEntry(*rest) for number, *rest in reversed(rows)}
+
+    def count(self, run_id: str) -> int:
+        """Return how many lines a run's log has."""
+        query = sa.select(sa.func.count()).where(run_activity.c.run_id == run_id)
+        with self._ledger.reading() as connection:
+            return connection.scalar(query) or 0
 
     def prune(self, before: str) -> None:
         """Forget the lines of runs that ended before a time; the runs and their phases stay."""

@@ -18,7 +18,10 @@ Status: TypeAlias = Literal["running", "completed", "partial", "failed"]
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A job's run; times are UTC ISO text, ``summary`` is what the job left behind for its history."""
+    """A job's run; times are UTC ISO text, ``summary`` is what the job left behind for its history.
+
+    ``scope`` is what it is confined to, portfolios or symbols say; None for everything.
+    """
 
     run_id: str
     job_type: str
@@ -34,6 +37,8 @@ class Run:
     host: str
     pid: int
     heartbeat_at: str
+    scope: dict[str, Any] | None = None
+    cancelled_by: str | None = None
 
 
 class Runs:
@@ -42,8 +47,21 @@ class Runs:
     def __init__(self, ledger: Database) -> None:
         self._ledger = ledger
 
-    def start(self, job_type: str, *, session: date | None = None, triggered_by: str = "manual") -> Run:
+    def start(
+        self,
+        job_type: str,
+        *,
+        session: date | None = None,
+        triggered_by: str = "manual",
+        scope: Mapping[str, Any] | None = None,
+        run_id: str | None = None,
+    ) -> Run:
         """Begin a run of this process; a run that a dead process left behind is marked failed first.
+
+        Parameters
+        ----------
+        run_id : str, optional
+            A random one when not given.
 
         Raises
         ------
@@ -52,7 +70,7 @@ class Runs:
         """
         me, now = this_process(), timestamp()
         row = {
-            "run_id": str(uuid4()),
+            "run_id": run_id or str(uuid4()),
             "job_type": job_type,
             "status": "running",
             "session": session,
@@ -62,6 +80,7 @@ class Runs:
             "pid": me.pid,
             "process_started": me.started,
             "heartbeat_at": now,
+            "scope": None if scope is None else json.dumps(scope),
         }
         with self._ledger.writing("runs") as connection:
             _fail_stale(connection)
@@ -69,12 +88,42 @@ class Runs:
             connection.execute(sa.insert(runs), row)
             return _run(connection.execute(_select().where(runs.c.run_id == row["run_id"])).one())
 
+    def adopt(self, run_id: str) -> Run:
+        """Take over, as this process, a run that another one has started for it.
+
+        Raises
+        ------
+        NotFound
+            No such run is running.
+        """
+        me = this_process()
+        who = {"host": me.host, "pid": me.pid, "process_started": me.started, "heartbeat_at": timestamp()}
+        with self._ledger.writing("runs") as connection:
+            _update_running(connection, run_id, **who)
+            return _run(connection.execute(_select().where(runs.c.run_id == run_id)).one())
+
     def beat(self, run_id: str) -> None:
         """Tell other machines that the run is alive; at least once a minute."""
         with self._ledger.writing() as connection:
             connection.execute(
                 sa.update(runs).where(runs.c.run_id == run_id).values(heartbeat_at=timestamp())
             )
+
+    def cancelled_by(self, run_id: str) -> str | None:
+        """Return who wants a run to end, None for nobody."""
+        with self._ledger.reading() as connection:
+            return connection.scalar(sa.select(runs.c.cancelled_by).where(runs.c.run_id == run_id))
+
+    def cancel(self, run_id: str, by: str) -> None:
+        """Ask a running run to end; its process does so at the next unit of work.
+
+        Raises
+        ------
+        NotFound
+            No such run is running.
+        """
+        with self._ledger.writing() as connection:
+            _update_running(connection, run_id, cancelled_by=by)
 
     def finish(
         self,
@@ -107,9 +156,7 @@ class Runs:
             "error": error,
         }
         with self._ledger.writing() as connection:
-            mine = (runs.c.run_id == run_id) & (runs.c.status == "running")
-            if not connection.execute(sa.update(runs).where(mine).values(**values)).rowcount:
-                raise NotFound(f"run {run_id} is not running; see the history for how it ended")
+            _update_running(connection, run_id, **values)
 
     def fail_stale(self) -> None:
         """Mark the runs of dead processes failed; what a service does when it starts."""
@@ -132,11 +179,22 @@ class Runs:
             raise NotFound(f"no run {run_id}")
         return _run(row)
 
-    def history(self, job_type: str | None = None, *, limit: int = 50) -> list[Run]:
+    def history(
+        self,
+        job_type: str | None = None,
+        *,
+        since: str | None = None,
+        status: Status | None = None,
+        limit: int = 50,
+    ) -> list[Run]:
         """Return the newest runs, of one job or of all, newest first."""
         query = _select().order_by(runs.c.started_at.desc()).limit(limit)
         if job_type is not None:
             query = query.where(runs.c.job_type == job_type)
+        if since is not None:
+            query = query.where(runs.c.started_at >= since)
+        if status is not None:
+            query = query.where(runs.c.status == status)
         with self._ledger.reading() as connection:
             return [_run(row) for row in connection.execute(query)]
 
@@ -147,8 +205,15 @@ def _select() -> sa.Select[Any]:
 
 def _run(row: sa.Row[Any]) -> Run:
     values = dict(row._mapping)
-    summary = values["summary"]
-    return Run(**{**values, "summary": None if summary is None else json.loads(summary)})
+    texts = {name: values[name] for name in ("summary", "scope")}
+    parsed = {name: None if text is None else json.loads(text) for name, text in texts.items()}
+    return Run(**{**values, **parsed})
+
+
+def _update_running(connection: sa.Connection, run_id: str, **values: object) -> None:
+    mine = (runs.c.run_id == run_id) & (runs.c.status == "running")
+    if not connection.execute(sa.update(runs).where(mine).values(**values)).rowcount:
+        raise NotFound(f"run {run_id} is not running; see the history for how it ended")
 
 
 def _fail_stale(connection: sa.Connection) -> None:

@@ -114,7 +114,8 @@ def test_a_first_ledger_is_migrated_and_loses_nothing(first, ledger_url):
     assert with_steps.runs.named("r1").summary == {"phases": ["prices"]}
     assert with_steps.portfolios.everyones() == []
     with_steps.close()
-    assert rows(first) == before
+    after = {name: [row[: len(before[name][0])] for row in found] for name, found in rows(first).items()}
+    assert after == before
     assert steps(first) == [*range(2, len(STEPS) + 1)]
 
 

@@ -1,13 +1,14 @@
 """Phases and activity of the ledger's runs."""
 
 import threading
+from dataclasses import replace
 
 import pytest
 
 from storage import run_log
 from storage.errors import NotFound, Refused
 from storage.processes import timestamp
-from storage.run_log import Activity, Phase
+from storage.run_log import ActivityLogEntry, PhaseProgress
 
 
 @pytest.fixture
@@ -16,35 +17,33 @@ def run_id(ledger):
 
 
 def lines(first, last):
-    return [Activity(f"2017-11-06T21:00:00.{at:06}Z", f"line {at}") for at in range(first, last + 1)]
+    return [ActivityLogEntry(f"2017-11-06T21:00:00.{at:06}Z", f"line {at}") for at in range(first, last + 1)]
 
 
 def test_phases_keep_their_order(ledger, run_id):
     phases = [
-        Phase("phase_1_5", "Factor Analysis", "symbols", total=9),
-        Phase("phase_0", "Profiles", "symbols"),
+        PhaseProgress("phase_1_5", "Factor Analysis", "symbols", total=9),
+        PhaseProgress("phase_0", "Profiles", "symbols"),
     ]
     ledger.run_log.register(run_id, phases)
     assert ledger.run_log.phases(run_id) == phases
     started = {"status": "running", "current": 3, "started_at": "2017-11-06T21:00:00.000000Z"}
-    ledger.run_log.update(run_id, "phase_1_5", **started)
+    ledger.run_log.change(run_id, [replace(phases[0], **started)])
     running, waiting = ledger.run_log.phases(run_id)
     assert (running.status, running.current, running.total) == ("running", 3, 9)
     assert running.duration_seconds is None
     assert waiting == phases[1]
     ended = {"status": "failed", "completed_at": "2017-11-06T21:01:30.500000Z", "summary": "2 without prices"}
-    ledger.run_log.update(run_id, "phase_1_5", **ended)
+    ledger.run_log.change(run_id, [replace(running, **ended)])
     failed, _ = ledger.run_log.phases(run_id)
     assert (failed.duration_seconds, failed.summary) == (90.5, "2 without prices")
 
 
 def test_phases_that_do_not_exist_are_refused(ledger, run_id):
     with pytest.raises(Refused, match="the ledger refused the row"):
-        ledger.run_log.register("no run", [Phase("a", "A", "symbols")])
+        ledger.run_log.register("no run", [PhaseProgress("a", "A", "symbols")])
     with pytest.raises(NotFound, match="no phase a of run"):
-        ledger.run_log.update(run_id, "a", current=1)
-    with pytest.raises(Refused, match="name of a phase cannot be changed"):
-        ledger.run_log.update(run_id, "a", name="B")
+        ledger.run_log.change(run_id, [PhaseProgress("a", "A", "symbols", current=1)])
     assert ledger.run_log.phases("no run") == []
 
 

@@ -10,6 +10,7 @@ from litestar.concurrency import sync_to_thread
 
 from service.jobs.portfolio_refresh import RefreshOutcome, refresh_portfolios
 from service.jobs.progress import Silent
+from service.jobs.tracker import Trigger
 from service.live_book import LiveBook
 from service.settings import Settings
 from storage.errors import Locked
@@ -45,7 +46,7 @@ class Snapshots:
                 Silent(),
                 portfolio_ids=portfolio_ids,
                 market=self._live.market,
-                triggered_by=triggered_by,
+                trigger=Trigger(triggered_by),
             )
             self._live.refresh()
             return outcome

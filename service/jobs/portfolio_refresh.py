@@ -30,6 +30,7 @@ from service.jobs.snapshot_inputs import (
     read_market,
 )
 from service.jobs.snapshot_options import Options, settle, terms_of, with_options
+from service.jobs.tracker import BY_HAND, BatchRunTracker, Trigger, failing
 from service.live_book import Market, market_at
 from service.settings import Settings
 from storage.portfolios import Portfolio
@@ -38,6 +39,7 @@ from storage.store import Store
 from storage.writer import Writer
 
 JOB = "portfolio_refresh"
+PHASES = {"snapshots": ("P&L Calculation & Snapshots", "dates")}
 SNAPSHOT = ("portfolio_id", "session", "nav", "cumulative_pnl", "cumulative_flow", "time_weighted_return")
 LOT = ("portfolio_id", "position_id", "reference_price", "reference_session")
 
@@ -66,7 +68,7 @@ def refresh_portfolios(
     *,
     portfolio_ids: Sequence[str] | None = None,
     market: Market | None = None,
-    triggered_by: str = "manual",
+    trigger: Trigger = BY_HAND,
 ) -> RefreshOutcome:
     """Take the missing snapshots of the given portfolios, of all when not given, oldest sessions first.
 
@@ -80,25 +82,21 @@ def refresh_portfolios(
     Locked
         A live process is refreshing already.
     """
-    run = store.ledger.runs.start(JOB, triggered_by=triggered_by)
-    outcome = RefreshOutcome(run.run_id)
-    try:
-        with store.writing("portfolio", owner=JOB) as writer:
-            wanted = [
-                each
-                for each in store.ledger.portfolios.everyones()
-                if portfolio_ids is None or each.portfolio_id in portfolio_ids
-            ]
-            _Refresh(store, settings, progress, writer, outcome, market).take(wanted)
-            if outcome.snapshots:
-                writer.publish(session=date.fromisoformat(outcome.sessions[-1]), run_id=run.run_id)
-            outcome.release = writer.base.number
-    except BaseException as error:
-        summary = outcome.as_dict()
-        store.ledger.runs.finish(run.run_id, "failed", summary=summary, error=str(error) or repr(error))
-        raise
-    items = (outcome.portfolios, 0)
-    store.ledger.runs.finish(run.run_id, outcome.status, items=items, summary=outcome.as_dict())
+    tracker = BatchRunTracker(store.ledger, watcher=progress)
+    scope = None if portfolio_ids is None else {"portfolio_ids": list(portfolio_ids)}
+    tracker.start(JOB, PHASES, trigger=trigger, scope=scope, seconds=settings.portfolio_refresh_seconds)
+    outcome = RefreshOutcome(tracker.run_id)
+    with failing(tracker, outcome), store.writing("portfolio", owner=JOB) as writer:
+        wanted = [
+            each
+            for each in store.ledger.portfolios.everyones()
+            if portfolio_ids is None or each.portfolio_id in portfolio_ids
+        ]
+        _Refresh(store, settings, tracker, writer, outcome, market).take(wanted)
+        if outcome.snapshots:
+            writer.publish(session=date.fromisoformat(outcome.sessions[-1]), run_id=tracker.run_id)
+        outcome.release = writer.base.number
+    tracker.complete(outcome.status, items=(outcome.portfolios, 0), summary=outcome.as_dict())
     return outcome
 
 

@@ -20,7 +20,8 @@ from service import clock
 from service.book_loader import HISTORY_SESSIONS, computed_sessions, load_panel, newest_profiles
 from service.errors import FailedError, UsageError
 from service.jobs.progress import Progress
-from service.jobs.symbol_phases import Phases
+from service.jobs.symbol_phases import PHASES, Phases
+from service.jobs.tracker import BY_HAND, BatchRunTracker, Trigger, failing
 from service.jobs.work_list import Work, nightly_work, portions
 from service.settings import Settings
 from storage.errors import StorageError
@@ -73,7 +74,7 @@ def run_symbol_batch(
     progress: Progress,
     *,
     session: date | None = None,
-    triggered_by: str = "manual",
+    trigger: Trigger = BY_HAND,
 ) -> Outcome:
     """Compute a session (the newest with a market price when not given) and the gaps before it."""
 
@@ -88,7 +89,7 @@ def run_symbol_batch(
         computed, marks = computed_sessions(store, release), store.ledger.symbols.recompute_marks()
         return nightly_work(priced[priced <= target], computed, marks, limit=settings.backfill_sessions)
 
-    return _run(store, settings, progress, plan, triggered_by)
+    return _run(store, settings, progress, plan, trigger)
 
 
 def backfill(
@@ -98,7 +99,7 @@ def backfill(
     *,
     first: date,
     last: date,
-    triggered_by: str = "manual",
+    trigger: Trigger = BY_HAND,
 ) -> Outcome:
     """Compute every session from ``first`` to ``last`` that has a market price and is not computed yet."""
     if first > last:
@@ -109,7 +110,7 @@ def backfill(
         wanted = priced[(priced >= np.datetime64(first)) & (priced <= np.datetime64(last))]
         return Work(np.setdiff1d(wanted, computed_sessions(store, release)), wanted[:0])
 
-    return _run(store, settings, progress, plan, triggered_by)
+    return _run(store, settings, progress, plan, trigger)
 
 
 def _priced_sessions(store: Store, release: Release) -> DateArray:
@@ -123,30 +124,33 @@ def _priced_sessions(store: Store, release: Release) -> DateArray:
 
 
 def _run(
-    store: Store, settings: Settings, progress: Progress, plan: Callable[[Release], Work], triggered_by: str
+    store: Store, settings: Settings, progress: Progress, plan: Callable[[Release], Work], trigger: Trigger
 ) -> Outcome:
     """Plan and compute under the lease, as a run of the ledger, and publish once at the end."""
-    run = store.ledger.runs.start(JOB, triggered_by=triggered_by)
-    outcome = Outcome(run.run_id)
-    try:
+    tracker = BatchRunTracker(store.ledger, watcher=progress)
+    tracker.start(JOB, PHASES, trigger=trigger, seconds=settings.symbol_batch_seconds)
+    outcome = Outcome(tracker.run_id)
+    with failing(tracker, outcome):
+        n_symbols = len(store.ledger.symbols.ids())
+        tracker.start_phase("prices", PHASES["prices"][0], n_symbols, "symbols")
         with store.writing("symbol", owner=JOB) as writer:
             work = plan(writer.base)
             outcome.remainder = work.remainder
             if work.n_sessions:
-                _Batch(store, settings, progress, writer, outcome).compute(work)
+                _Batch(store, settings, tracker, writer, outcome).compute(work)
+            else:
+                tracker.complete_phase("prices", success=True, summary="nothing is missing")
             if work.remainder:
-                progress.add_activity(_left(work), "warning")
+                tracker.add_activity(_left(work), "warning")
             if outcome.sessions or work.marks:
                 newest: date | None = writer.read("factor_covariance", columns=["session"])["session"].max()  # type: ignore[assignment]
-                writer.publish(session=newest, run_id=run.run_id, recomputed=work.marks, resume=work.resume)
+                writer.publish(
+                    session=newest, run_id=tracker.run_id, recomputed=work.marks, resume=work.resume
+                )
             outcome.release = writer.base.number
-    except BaseException as error:
-        summary = outcome.as_dict()
-        store.ledger.runs.finish(run.run_id, "failed", summary=summary, error=str(error) or repr(error))
-        raise
-    outcome.status = "partial" if outcome.missing_proxies or outcome.skipped else "completed"
+        outcome.status = "partial" if outcome.missing_proxies or outcome.skipped else "completed"
     items = (len(outcome.sessions) + len(outcome.skipped), len(outcome.skipped))
-    store.ledger.runs.finish(run.run_id, outcome.status, items=items, summary=outcome.as_dict())
+    tracker.complete(outcome.status, items=items, summary=outcome.as_dict())
     if outcome.sessions:
         with suppress(StorageError):  # the next job writes it: what was published stands without it
             store.write_catalog()
@@ -167,7 +171,7 @@ class _Batch:
 
     store: Store
     settings: Settings
-    progress: Progress
+    tracker: BatchRunTracker
     writer: Writer
     outcome: Outcome
 
@@ -179,7 +183,8 @@ class _Batch:
         events = actions.filter(pl.col("kind").is_in(EVENTS)).select("symbol", "session")
         changes = profiles["as_of"].unique().sort().to_numpy().astype("datetime64[D]")
         unit = "symbols" if work.n_sessions == 1 else "dates"
-        phases = Phases(self.progress, n_symbols if unit == "symbols" else work.n_sessions, unit)
+        total = n_symbols if unit == "symbols" else work.n_sessions
+        phases = Phases(self.tracker, total, unit, lacking=self.outcome.missing_proxies)
         for sessions, is_new in portions(work, max(1, CHUNK_SIZE // max(1, n_symbols)), changes):
             history = clock.sessions_until(sessions[0].item(), HISTORY_SESSIONS)
             days = np.union1d(history, sessions)
@@ -187,15 +192,15 @@ class _Batch:
             try:
                 usable = self._usable(panel, sessions, work.target)
             except FailedError as error:
-                phases.fail(str(error))
+                self.tracker.complete_phase("prices", success=False, summary=str(error))
                 raise
+            if not self.outcome.symbols:
+                self.tracker.complete_phase("prices", True, f"{n_symbols} symbols")
+            self._account(panel, usable, is_new=is_new)
             span = (panel.column(sessions[0]), panel.column(sessions[-1]))
             known = newest_profiles(profiles, sessions[0].item())
             tables = phases.compute(panel, known, events, span, half_life=self.settings.half_life)
             self._write(tables, sessions, usable, is_new=is_new)
-            self._account(panel, usable, is_new=is_new)
-            self.store.ledger.runs.beat(self.outcome.run_id)
-        phases.complete(len(self.outcome.sessions), self.outcome.missing_proxies)
 
     def _usable(self, panel: Panel, sessions: DateArray, target: np.datetime64 | None) -> DateArray:
         """Leave out sessions on which too few active symbols have a price; the target must not be one."""
@@ -212,7 +217,7 @@ class _Batch:
             if session == target:
                 raise FailedError(f"{session}: {reason} and run again")
             self.outcome.skipped[str(session)] = reason
-            self.progress.add_activity(f"{session} skipped: {reason}", "warning")
+            self.tracker.add_activity(f"{session} skipped: {reason}", "warning")
         usable: DateArray = sessions[~thin]
         return usable
 
@@ -238,4 +243,4 @@ class _Batch:
             lacking = bool(at) and (row is None or not np.isfinite(panel.adj_close[row, at]).all())
             if lacking and proxy not in outcome.missing_proxies:
                 outcome.missing_proxies.append(proxy)
-                self.progress.add_activity(f"the factor proxy {proxy} lacks prices", "warning")
+                self.tracker.add_activity(f"the factor proxy {proxy} lacks prices", "warning")

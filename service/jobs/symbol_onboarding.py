@@ -12,14 +12,15 @@ from service.errors import FailedError, UsageError
 from service.ingest import ingest_prices
 from service.jobs.progress import Progress
 from service.jobs.symbol_batch import run_symbol_batch
+from service.jobs.tracker import BY_HAND, BatchRunTracker, Trigger, failing
 from service.onboarding import unknown_symbols
 from service.providers.files import read_prices
 from service.settings import Settings
-from storage.runs import Status
 from storage.store import Store
 from storage.symbol_queue import Job
 
 JOB = "symbol_onboarding"
+PHASES = {"symbols": ("Symbol Onboarding", "symbols")}
 AT_ONCE = 3
 
 Fetch: TypeAlias = Callable[[str], pl.DataFrame]
@@ -53,36 +54,33 @@ def fetch_from_files(path: Path) -> Fetch:
     return fetch
 
 
-def process_symbols(store: Store, settings: Settings, progress: Progress, fetch: Fetch) -> Processed:
+def process_symbols(
+    store: Store, settings: Settings, progress: Progress, fetch: Fetch, *, trigger: Trigger = BY_HAND
+) -> Processed:
     """Fetch every symbol that waits, three at once, three tries each, and recompute the newest session.
 
     Symbols that had no room in the queue when their portfolio came in are queued as there is room. Jobs that
     a dead process left behind are taken up again.
     """
-    run = store.ledger.runs.start(JOB)
-    done = Processed(run.run_id)
-    try:
+    tracker = BatchRunTracker(store.ledger, watcher=progress)
+    tracker.start(JOB, PHASES, trigger=trigger)
+    done, queue = Processed(tracker.run_id), store.ledger.symbol_queue
+    with failing(tracker, done):
         _queue_deferred(store)
-        progress.start_phase(
-            "symbols", "Symbol Onboarding", store.ledger.symbol_queue.counts()["pending"], "symbols"
-        )
+        tracker.start_phase("symbols", PHASES["symbols"][0], queue.counts()["pending"], "symbols")
         with ThreadPoolExecutor(AT_ONCE) as pool:
-            while jobs := store.ledger.symbol_queue.claim(AT_ONCE):
+            while jobs := queue.claim(AT_ONCE):
                 found = dict(zip(jobs, pool.map(lambda job: _fetched(fetch, job.symbol), jobs), strict=True))
                 _store(store, done, found)
-                progress.update_phase_progress("symbols", len(done.arrived) + len(done.failed))
+                tracker.update_phase_progress("symbols", len(done.arrived) + len(done.failed))
                 _queue_deferred(store)
+        tracker.complete_phase("symbols", not done.failed, f"{len(done.arrived)} arrived")
         if done.arrived:
-            done.release = run_symbol_batch(store, settings, progress, triggered_by=JOB).release
-    except BaseException as error:
-        store.ledger.runs.finish(
-            run.run_id, "failed", summary=done.as_dict(), error=str(error) or repr(error)
-        )
-        raise
-    progress.complete_phase("symbols", success=not done.failed, summary=f"{len(done.arrived)} arrived")
-    status: Status = "partial" if done.failed else "completed"
-    items = (len(done.arrived) + len(done.failed), len(done.failed))
-    store.ledger.runs.finish(run.run_id, status, items=items, summary=done.as_dict())
+            done.release = run_symbol_batch(store, settings, progress, trigger=Trigger(JOB)).release
+    n_all = len(done.arrived) + len(done.failed)
+    tracker.complete(
+        "partial" if done.failed else "completed", items=(n_all, len(done.failed)), summary=done.as_dict()
+    )
     return done
 
 

@@ -1,5 +1,8 @@
 """The six phases of the symbol batch, in their fixed order."""
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
 import numpy as np
 import polars as pl
 
@@ -12,12 +15,12 @@ from engine.risk import covariance_frame, loadings_frame, risk_models
 from service.jobs.progress import Progress
 
 PHASES = {
-    "prices": "Daily Price Collection",
-    "market_beta": "Market Beta",
-    "ir_beta": "Interest Rate Beta",
-    "ridge_factors": "Ridge Factors",
-    "spread_factors": "Spread Factors",
-    "metrics": "Daily Metrics",
+    "prices": ("Daily Price Collection", "symbols"),
+    "market_beta": ("Market Beta", "symbols"),
+    "ir_beta": ("Interest Rate Beta", "symbols"),
+    "ridge_factors": ("Ridge Factors", "symbols"),
+    "spread_factors": ("Spread Factors", "symbols"),
+    "metrics": ("Daily Metrics", "symbols"),
 }
 FACTOR_SETS = {
     "market_beta": "market",
@@ -28,12 +31,16 @@ FACTOR_SETS = {
 
 
 class Phases:
-    """Computes chunks of consecutive sessions and reports each phase as it goes."""
+    """Computes chunks of consecutive sessions and reports each phase as it goes.
 
-    def __init__(self, progress: Progress, total: int, unit: str) -> None:
-        self._progress, self._total, self._unit, self._done = progress, total, unit, 0
-        for phase_id, name in PHASES.items():
-            progress.start_phase(phase_id, name, total, unit)
+    With one chunk the phases come one after the other; with several they go along side by side. A proxy that
+    is ``lacking`` is said where its factors are.
+    """
+
+    def __init__(self, progress: Progress, total: int, unit: str, *, lacking: Sequence[str]) -> None:
+        self._progress, self._total, self._unit, self._lacking = progress, total, unit, lacking
+        self._sessions, self._done = 0, 0
+        self._begun: set[str] = set()
 
     def compute(
         self,
@@ -50,36 +57,37 @@ class Phases:
         what explains a large move.
         """
         first, last = span
-        n_sessions = last - first + 1
-        self._done = self._total if self._unit == "symbols" else self._done + n_sessions
-        self._advance("prices")
-        factors = [self._factors(panel, phase_id, span) for phase_id in FACTOR_SETS]
+        self._sessions += last - first + 1
+        self._done = self._total if self._unit == "symbols" else self._sessions
+        factors, risk = [], {}
+        for phase_id in FACTOR_SETS:
+            with self._phase(phase_id):
+                factors.append(_factors(panel, phase_id, span))
+                if phase_id == "ridge_factors":
+                    risk = _risk(panel, profiles, span, half_life)
         factors.append(_provided(panel, profiles, span))
-        risk = _risk(panel, profiles, span, half_life)
-        metrics = [symbol_metrics(panel, profiles, at=at, events=events) for at in range(first, last + 1)]
-        self._advance("metrics")
+        with self._phase("metrics"):
+            columns = range(first, last + 1)
+            metrics = [symbol_metrics(panel, profiles, at=at, events=events) for at in columns]
         return {"symbol_factors": pl.concat(factors), **risk, "symbol_metrics": pl.concat(metrics)}
 
-    def complete(self, n_sessions: int, missing_proxies: list[str]) -> None:
-        """End every phase; a missing proxy is said where its factors are."""
-        for phase_id in PHASES:
-            summary = f"{n_sessions} session{'s' if n_sessions != 1 else ''}"
-            if missing_proxies and phase_id not in ("prices", "market_beta", "metrics"):
-                summary += f"; without a price: {', '.join(missing_proxies)}"
+    @contextmanager
+    def _phase(self, phase_id: str) -> Iterator[None]:
+        if phase_id not in self._begun:
+            self._begun.add(phase_id)
+            self._progress.start_phase(phase_id, PHASES[phase_id][0], self._total, self._unit)
+        yield
+        self._progress.update_phase_progress(phase_id, self._done)
+        if self._done == self._total:
+            summary = f"{self._sessions} session{'s' if self._sessions != 1 else ''}"
+            if self._lacking and phase_id not in ("market_beta", "metrics"):
+                summary += f"; without a price: {', '.join(self._lacking)}"
             self._progress.complete_phase(phase_id, success=True, summary=summary)
 
-    def fail(self, reason: str) -> None:
-        """End the first phase as failed: the prices do not suffice."""
-        self._progress.complete_phase("prices", success=False, summary=reason)
 
-    def _factors(self, panel: Panel, phase_id: str, span: tuple[int, int]) -> pl.DataFrame:
-        models = [model for model in MODELS if model.factor_set == FACTOR_SETS[phase_id]]
-        frame = factor_frame(panel, fit_factors(panel, models, first=span[0], last=span[1]), first=span[0])
-        self._advance(phase_id)
-        return frame
-
-    def _advance(self, phase_id: str) -> None:
-        self._progress.update_phase_progress(phase_id, self._done)
+def _factors(panel: Panel, phase_id: str, span: tuple[int, int]) -> pl.DataFrame:
+    models = [model for model in MODELS if model.factor_set == FACTOR_SETS[phase_id]]
+    return factor_frame(panel, fit_factors(panel, models, first=span[0], last=span[1]), first=span[0])
 
 
 def _risk(

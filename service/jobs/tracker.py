@@ -1,0 +1,275 @@
+"""The tracker of a job's run: what it is doing, as the ledger tells whoever asks, in any process.
+
+A run has one id from its start to its history. Its phases are registered before the first begins. What
+changes is written when a phase begins or ends, and once a second between: a crash loses no phase that ended.
+"""
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
+from datetime import date
+from math import inf
+from threading import Event, Lock, Thread
+from time import monotonic
+from typing import Any, Literal, Protocol, TypeAlias
+
+from service.errors import FailedError
+from service.jobs.progress import Level, Progress, Silent
+from storage.errors import StorageError
+from storage.ledger import Ledger
+from storage.processes import HEARTBEAT_SECONDS, timestamp
+from storage.run_log import ActivityLogEntry, PhaseProgress
+
+Outcome: TypeAlias = Literal["completed", "partial", "failed"]
+Phases: TypeAlias = Mapping[str, tuple[str, str]]  # name and unit, by id, in the order to show
+FLUSH_SECONDS = 1.0
+BUFFERED = 5_000
+CAPTURED = ("service.jobs", "service.providers", "engine")
+LEVELS: dict[int, Level] = {logging.WARNING: "warning", logging.ERROR: "error", logging.CRITICAL: "error"}
+_current: ContextVar["BatchRunTracker | None"] = ContextVar("tracked_run", default=None)
+
+
+class Summed(Protocol):
+    """What a job has done."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as plain values."""
+
+
+class CancelledError(FailedError):
+    """Somebody asked for the run to end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trigger:
+    """Who set a job off, and the run that was started for it already, if one was."""
+
+    by: str = "manual"
+    run_id: str | None = None
+
+
+BY_HAND = Trigger()
+
+
+@dataclass(frozen=True, slots=True)
+class CurrentBatchRun:
+    """The run that a tracker tracks; ``portfolio_ids`` is None for one of everything."""
+
+    batch_run_id: str
+    job_type: str
+    started_at: str
+    triggered_by: str
+    portfolio_ids: tuple[str, ...] | None
+    status: str
+
+
+class BatchRunTracker:
+    """Tracks one run after its start; thread-safe.
+
+    Calls that write come from outside of transactions on the ledger. ``watcher`` is told everything, too.
+    """
+
+    def __init__(self, ledger: Ledger, *, watcher: Progress | None = None) -> None:
+        self._ledger, self._watcher = ledger, watcher or Silent()
+        self._phases: dict[str, PhaseProgress] = {}
+        self._changed: set[str] = set()
+        self._lines: list[ActivityLogEntry] = []
+        self._lock, self._writing, self._done = Lock(), Lock(), Event()
+        self._cancelled_by: str | None = None
+        self._started, self._seconds = monotonic(), inf
+        self._heart: Thread | None = None
+        self.run_id = ""
+
+    def start(
+        self,
+        job_type: str,
+        phases: Phases,
+        *,
+        trigger: Trigger = BY_HAND,
+        session: date | None = None,
+        scope: Mapping[str, Sequence[str]] | None = None,
+        seconds: float = inf,
+    ) -> CurrentBatchRun:
+        """Start a run with all its phases pending.
+
+        Parameters
+        ----------
+        phases : mapping of str to (str, str)
+            Name and unit of each phase by its id, in the order to show.
+        scope : mapping of str to sequence of str, optional
+            What the run is confined to: ``portfolio_ids`` or ``symbols``.
+        seconds : float
+            How long it may take.
+
+        Raises
+        ------
+        Locked
+            A live process is running the same job.
+        """
+        runs = self._ledger.runs
+        if trigger.run_id is None:
+            run = runs.start(job_type, session=session, triggered_by=trigger.by, scope=scope)
+        else:
+            run = runs.adopt(trigger.run_id)
+        self.run_id, self._seconds = run.run_id, seconds
+        self._phases = {key: PhaseProgress(key, name, unit) for key, (name, unit) in phases.items()}
+        self._ledger.run_log.register(run.run_id, list(self._phases.values()))
+        self._heart = Thread(target=self._beat, name=f"run-{job_type}", daemon=True)
+        self._heart.start()
+        ids = (run.scope or {}).get("portfolio_ids")
+        portfolio_ids = None if ids is None else tuple(ids)
+        return CurrentBatchRun(
+            run.run_id, job_type, run.started_at, run.triggered_by, portfolio_ids, run.status
+        )
+
+    def complete(
+        self,
+        outcome: Outcome,
+        *,
+        items: tuple[int, int] = (0, 0),
+        summary: Mapping[str, Any] | None = None,
+        error: str | None = None,
+    ) -> None:
+        """End the run: how it ended, items in all and those that failed, and what is kept of it."""
+        if error is not None:
+            self.add_activity(error, "error")
+        for phase_id, phase in self._phases.items():
+            if phase.status == "running":  # it was under way when the run failed
+                self._change(phase_id, status="failed", completed_at=timestamp())
+            elif phase.status == "pending" and outcome != "failed":
+                self._change(phase_id, status="completed", summary="not needed")
+        self._done.set()
+        if self._heart is not None:
+            self._heart.join()
+        self._flush()
+        self._ledger.runs.finish(self.run_id, outcome, items=items, summary=summary, error=error)
+
+    def start_phase(self, phase_id: str, phase_name: str, total: int, unit: str) -> None:
+        """Begin a phase of ``total`` units."""
+        self._require_wanted()
+        self._watcher.start_phase(phase_id, phase_name, total, unit)
+        changes = {"name": phase_name, "unit": unit, "total": total, "started_at": timestamp()}
+        self._change(phase_id, status="running", **changes)
+        self._flush()
+
+    def update_phase_progress(self, phase_id: str, current: int) -> None:
+        """Report how many of a phase's units are done.
+
+        Raises
+        ------
+        CancelledError
+            Somebody asked for the run to end.
+        FailedError
+            It took too long.
+        """
+        self._require_wanted()
+        self._watcher.update_phase_progress(phase_id, current)
+        self._change(phase_id, current=current)
+
+    def complete_phase(self, phase_id: str, success: bool, summary: str) -> None:
+        """End a phase and sum it up in a sentence, which the activity log has too."""
+        self._watcher.complete_phase(phase_id, success, summary)
+        phase = self._phases[phase_id]
+        done = {"current": phase.total} if success else {}
+        status = "completed" if success else "failed"
+        self._change(phase_id, status=status, completed_at=timestamp(), summary=summary, **done)
+        self._add(f"{phase.name}: {summary}", "info" if success else "warning")
+        self._flush()
+
+    def add_activity(self, message: str, level: Level = "info") -> None:
+        """Add a line to the activity log."""
+        self._watcher.add_activity(message, level)
+        self._add(message, level)
+
+    def get_activity_log(self) -> list[ActivityLogEntry]:
+        """Return the newest 50 lines of the log, oldest first."""
+        self._flush()
+        return self._ledger.run_log.newest(self.run_id)
+
+    def _add(self, message: str, level: Level) -> None:
+        with self._lock:
+            self._lines.append(ActivityLogEntry(timestamp(), message, level))
+            del self._lines[:-BUFFERED]
+
+    def _change(self, phase_id: str, **changes: Any) -> None:
+        with self._lock:
+            self._phases[phase_id] = replace(self._phases[phase_id], **changes)
+            self._changed.add(phase_id)
+
+    def _flush(self) -> None:
+        """Write what has changed; what cannot be written stays to be written."""
+        with self._writing:
+            with self._lock:
+                names, lines = self._changed, self._lines
+                self._changed, self._lines = set(), []
+                phases = [self._phases[name] for name in names]
+            if not phases and not lines:
+                return
+            try:
+                with self._ledger.writing(f"log of {self.run_id}"):
+                    self._ledger.run_log.change(self.run_id, phases)
+                    self._ledger.run_log.append(self.run_id, lines)
+            except BaseException:
+                with self._lock:
+                    self._changed, self._lines = names | self._changed, lines + self._lines
+                raise
+
+    def _beat(self) -> None:
+        beaten = monotonic()
+        while not self._done.wait(FLUSH_SECONDS):
+            with suppress(StorageError):  # it is tried again a second later
+                self._flush()
+                self._cancelled_by = self._cancelled_by or self._ledger.runs.cancelled_by(self.run_id)
+                if monotonic() - beaten >= HEARTBEAT_SECONDS:
+                    self._ledger.runs.beat(self.run_id)
+                    beaten = monotonic()
+
+    def _require_wanted(self) -> None:
+        if self._cancelled_by is not None:
+            raise CancelledError(f"cancelled by {self._cancelled_by}")
+        if monotonic() - self._started > self._seconds:
+            raise FailedError(f"the run took longer than the {self._seconds:g} s that it may take")
+
+
+class ActivityLogHandler(logging.Handler):
+    """Brings what a run's code logs to the activity log of that run."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Add a record's message to the run that logged it."""
+        tracker = _current.get()
+        if tracker is not None and record.name.startswith(CAPTURED):
+            tracker.add_activity(record.getMessage(), LEVELS.get(record.levelno, "info"))
+
+
+_handler, _attached, _attaching = ActivityLogHandler(logging.INFO), 0, Lock()
+
+
+@contextmanager
+def captured(tracker: BatchRunTracker) -> Iterator[None]:
+    """Bring what this thread logs to a run's activity log; the handler is attached once for all runs."""
+    global _attached  # noqa: PLW0603 - the root logger is global, too
+    with _attaching:
+        _attached += 1
+        logging.getLogger().addHandler(_handler)  # adding what is there already changes nothing
+    token = _current.set(tracker)
+    try:
+        yield
+    finally:
+        _current.reset(token)
+        with _attaching:
+            _attached -= 1
+            if not _attached:
+                logging.getLogger().removeHandler(_handler)
+
+
+@contextmanager
+def failing(tracker: BatchRunTracker, outcome: Summed) -> Iterator[None]:
+    """Run a job's code captured; an error ends the run as failed, with what it had done so far."""
+    try:
+        with captured(tracker):
+            yield
+    except BaseException as error:
+        tracker.complete("failed", summary=outcome.as_dict(), error=str(error) or repr(error))
+        raise
