@@ -64,8 +64,9 @@ class RunLog:
             }
             for position, phase in enumerate(phases)
         ]
-        with self._ledger.writing() as connection:
-            connection.execute(sa.insert(run_phases), rows)
+        if rows:
+            with self._ledger.writing() as connection:
+                connection.execute(sa.insert(run_phases), rows)
 
     def change(self, run_id: str, phases: Sequence[PhaseProgress]) -> None:
         """Bring registered phases to what they are now; ``NotFound`` for one that was not registered."""

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from storage.database import Database, runs
 from storage.errors import Locked, NotFound
+from storage.ledger_tables import run_phases
 from storage.processes import Process, is_alive, this_process, timestamp
 
 Status: TypeAlias = Literal["running", "completed", "partial", "failed"]
@@ -224,6 +225,8 @@ def _fail_stale(connection: sa.Connection) -> None:
         values = {"status": "failed", "completed_at": timestamp(), "error": error}
         stale = (runs.c.run_id == row.run_id) & (runs.c.status == "running")
         connection.execute(sa.update(runs).where(stale).values(**values))
+        begun = (run_phases.c.run_id == row.run_id) & (run_phases.c.status == "running")
+        connection.execute(sa.update(run_phases).where(begun).values(status="failed"))
 
 
 def _refuse_second(connection: sa.Connection, job_type: str) -> None:

@@ -1,0 +1,97 @@
+"""How far a run of a job is, from what its tracker has written to the ledger."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from service import clock
+from service.onboarding_status import (
+    SHOWN_ACTIVITIES,
+    Activity,
+    OverallProgress,
+    PhaseCount,
+    PhaseStatus,
+)
+from storage.ledger import Ledger
+from storage.run_log import PhaseProgress
+from storage.runs import Run, Status
+
+
+class RunStatus(msgspec.Struct, kw_only=True):
+    """A run: ``overall_progress`` stays below 100 until its end, and ends at 100 unless it has failed."""
+
+    batch_run_id: str
+    job_type: str
+    status: Status
+    triggered_by: str
+    session: str | None
+    started_at: str
+    completed_at: str | None
+    elapsed_seconds: int
+    portfolio_ids: list[str] | None
+    overall_progress: OverallProgress
+    current_phase_progress: PhaseCount | None
+    phases: list[PhaseStatus]
+    activity_log: list[Activity]
+    error: str | None
+    summary: dict[str, Any] | None
+
+
+def run_status(ledger: Ledger, run: Run) -> RunStatus:
+    """Describe a run with its phases and the newest lines of its log."""
+    phases = ledger.run_log.phases(run.run_id)
+    lines = ledger.run_log.newest(run.run_id, limit=SHOWN_ACTIVITIES)
+    current = next((phase for phase in phases if phase.status == "running"), None)
+    return RunStatus(
+        batch_run_id=run.run_id,
+        job_type=run.job_type,
+        status=run.status,
+        triggered_by=run.triggered_by,
+        session=None if run.session is None else str(run.session),
+        started_at=run.started_at,
+        completed_at=run.completed_at,
+        elapsed_seconds=int(elapsed(run)),
+        portfolio_ids=(run.scope or {}).get("portfolio_ids"),
+        overall_progress=OverallProgress(
+            current_phase=current.phase_id if current else None,
+            current_phase_name=current.name if current else None,
+            phases_completed=sum(phase.status == "completed" for phase in phases),
+            phases_total=len(phases),
+            percent_complete=percent(phases, run.status),
+        ),
+        current_phase_progress=PhaseCount(current.current, current.total, current.unit) if current else None,
+        phases=[
+            PhaseStatus(
+                each.phase_id,
+                each.name,
+                each.status,
+                each.current,
+                each.total,
+                each.unit,
+                each.duration_seconds,
+            )
+            for each in phases
+        ],
+        activity_log=[Activity(line.timestamp, line.message, line.level) for line in lines],
+        error=run.error,
+        summary=run.summary,
+    )
+
+
+def percent(phases: Sequence[PhaseProgress], status: Status) -> int:
+    """Return how much of a run is done, in percent, phases counting alike; below 100 until it has ended."""
+    if status in ("completed", "partial"):
+        return 100
+    done = sum(
+        1.0 if each.status == "completed" else min(1.0, each.current / each.total) if each.total else 0.0
+        for each in phases
+    )
+    return min(99, int(100 * done / max(1, len(phases))))
+
+
+def elapsed(run: Run) -> float:
+    """Return how many seconds a run has taken, so far if it has not ended."""
+    until = datetime.fromisoformat(run.completed_at) if run.completed_at else clock.utc_now()
+    return (until - datetime.fromisoformat(run.started_at)).total_seconds()
