@@ -38,6 +38,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Continuous rate a year that options are priced with.
     session_close : str
         New York time from which a session counts as closed, ``HH:MM``; half an hour allows for late prints.
+    batch_time : str
+        New York time at which the nightly batch of a session is due, ``HH:MM``; freshness counts from it.
     ny_time : str or None
         A fixed New York time, ISO 8601, instead of the clock; for tests.
     host, port : str, int
@@ -54,6 +56,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         How long a run of the job may take; one that takes longer has failed.
     snapshot_seconds : float
         How long the service waits, after the last portfolio that came in, to take their first snapshots.
+    alert_webhook_url : str or None
+        Where alerts are posted as JSON, ``{"text": …}``; the error log has them when not given.
     """
 
     store: str = "data/store"
@@ -64,6 +68,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     half_life: Annotated[int, Meta(ge=1)] = 42
     option_rate: Annotated[float, Meta(ge=-1, le=1)] = 0.04
     session_close: Annotated[str, Meta(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")] = "16:30"
+    batch_time: Annotated[str, Meta(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")] = "21:00"
     ny_time: str | None = None
     host: str = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65_535)] = 8000
@@ -74,6 +79,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     symbol_batch_seconds: Annotated[float, Meta(gt=0)] = 1_500.0
     portfolio_refresh_seconds: Annotated[float, Meta(gt=0)] = 1_200.0
     snapshot_seconds: Annotated[float, Meta(gt=0)] = 2.0
+    alert_webhook_url: str | None = None
 
 
 def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
