@@ -9,6 +9,7 @@ from service.memo import Memo
 from service.settings import Settings
 from storage.ledger import Ledger
 from storage.portfolios import Portfolio
+from storage.secret import signing_secret
 from storage.store import Store
 
 ANSWER_BYTES = 128 << 20
@@ -20,7 +21,10 @@ class NotReadyError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """The store, its live book, portfolios composed on it, their snapshots, and answers as encoded."""
+    """The store, its live book, portfolios composed on it, their snapshots, and answers as encoded.
+
+    ``secret`` is what sessions of the pages are signed with.
+    """
 
     store: Store
     settings: Settings
@@ -28,6 +32,7 @@ class Resources:
     compositions: Compositions
     snapshots: Snapshots
     answers: Memo[bytes]
+    secret: bytes
 
     @property
     def ledger(self) -> Ledger:
@@ -55,5 +60,5 @@ class Resources:
 def make_resources(store: Store, settings: Settings) -> Resources:
     """Return resources whose book is not loaded yet."""
     live, compositions = LiveBook(store, settings.option_rate), Compositions(store.ledger)
-    snapshots = Snapshots(store, settings, live)
-    return Resources(store, settings, live, compositions, snapshots, Memo(ANSWER_BYTES, size_of=len))
+    snapshots, answers = Snapshots(store, settings, live), Memo[bytes](ANSWER_BYTES, size_of=len)
+    return Resources(store, settings, live, compositions, snapshots, answers, signing_secret(store.path))
