@@ -30,12 +30,16 @@ def path(sample_store, tmp_path_factory):
     return path
 
 
-@pytest.fixture(scope="module")
-def portfolio_id(path):
+def enter(path, name):
     with open_store(path) as store:
-        draft = Portfolio("Main", "Main", starting_equity=Decimal(50_000), starting_session=START)
+        draft = Portfolio(name, name, starting_equity=Decimal(50_000), starting_session=START)
         lots = parse_positions(LOTS, "x.csv", today=date(2026, 1, 1))
         return store.ledger.portfolios.create("local", draft, lots).portfolio_id
+
+
+@pytest.fixture(scope="module")
+def portfolio_id(path):
+    return enter(path, "Main")
 
 
 @pytest.fixture(scope="module")
@@ -176,3 +180,26 @@ def test_what_if_without_a_portfolio(client):
 )
 def test_what_if_of_nonsense(client, body):
     assert client.post("/analytics/what-if", json=body).status_code == 422
+
+
+def test_a_late_sale_of_a_part_remembers_the_snapshot_that_had_it(client, path):
+    portfolio_id = enter(path, "Seller")
+    spy, other = (
+        each["id"]
+        for each in client.get("/data/positions/details", params={"portfolio_id": portfolio_id}).json()[
+            "positions"
+        ][:2]
+    )
+    sale = {"exit_date": str(START), "exit_price": 100, "close_quantity": 5}
+    early = client.put(f"/positions/{other}", json=sale).json()["closed_position_id"]
+    assert client.post(f"/portfolios/{portfolio_id}/calculate").status_code == 200
+    late = client.put(f"/positions/{spy}", json=sale).json()["closed_position_id"]
+    with open_store(path) as store:
+        frame = store.ledger.positions.frame([portfolio_id])
+    held = dict(frame.select("position_id", "held_session").iter_rows())
+    assert {name: held[name] for name in (spy, other, early, late)} == {
+        spy: None,
+        other: None,
+        early: None,
+        late: LAST,
+    }
