@@ -12,6 +12,7 @@ from service_process import serving
 
 from service.cli.app import run
 from service.csv_import.parsing import parse_positions
+from service.live_book import newest_snapshots
 from storage.portfolios import Portfolio
 from storage.store import open_store
 
@@ -202,4 +203,38 @@ def test_a_late_sale_of_a_part_remembers_the_snapshot_that_had_it(client, path):
         other: None,
         early: None,
         late: LAST,
+    }
+    pnl = client.get(f"/analytics/portfolio/{portfolio_id}/overview").json()["pnl"]
+    assert pnl["realized_pnl"] == (100 - 60) * -5 + (100 - 100) * 5
+    assert pnl["mtd_pnl"] == pnl["ytd_pnl"] == pnl["total_pnl"] != 0
+    both = client.get("/analytics/aggregate/overview").json()["aggregate_metrics"]
+    other = client.get(f"/analytics/portfolio/{others(client, portfolio_id)}/overview").json()["pnl"]
+    assert both["mtd_pnl"] == pytest.approx(pnl["mtd_pnl"] + other["mtd_pnl"])
+    assert both["realized_pnl"] == pnl["realized_pnl"] + other["realized_pnl"]
+
+
+def others(client, portfolio_id):
+    """The id of the one other portfolio."""
+    [found] = {each["id"] for each in client.get("/portfolios").json()["portfolios"]} - {portfolio_id}
+    return found
+
+
+def test_profit_since_the_month_and_the_year_before():
+    days = [date(2016, 11, 30), date(2016, 12, 30), date(2017, 1, 3), date(2017, 10, 31), date(2017, 11, 6)]
+    earned = {
+        "old": [0.0, 5.0, 7.0, 11.0, 4.0],
+        "new": [None, None, None, 0.0, 3.0],
+        "first": [None] * 4 + [0.0],
+    }
+    rows = [
+        {"portfolio_id": name, "session": day, "cumulative_pnl": value}
+        for name, values in earned.items()
+        for day, value in zip(days, values, strict=True)
+        if value is not None
+    ]
+    found = newest_snapshots(pl.DataFrame(rows).sample(fraction=1, shuffle=True, seed=3))
+    assert {row["portfolio_id"]: (row["month_pnl"], row["year_pnl"]) for row in found.to_dicts()} == {
+        "old": (4 - 11, 4 - 5),
+        "new": (3, 3),
+        "first": (0, 0),
     }

@@ -133,8 +133,13 @@ def _stored(
             on = data.manual_price_date or clock.now(resources.settings).date()
             queries.mark(*ids, on, data.manual_price)
         if closes and lot.exit_date:
-            options = {"quantity": data.close_quantity, "held_session": _held_session(resources, position)}
-            return queries.close(*ids, lot.exit_date, lot.exit_price, **options)
+            return queries.close(
+                *ids,
+                lot.exit_date,
+                lot.exit_price,
+                quantity=data.close_quantity,
+                held_session=_held_session(resources, position),
+            )
     return position.position_id
 
 
@@ -145,8 +150,8 @@ def _held_session(resources: Resources, position: Position) -> date | None:
     snapshots = store.read(
         "portfolio_snapshots", release=release, columns=("session",), portfolios=[portfolio_id]
     )
-    newest: Any = snapshots["session"].max()
-    if newest is None:
+    newest = snapshots["session"].max()
+    if not isinstance(newest, date):
         return None
     lots = store.read(
         "position_values",
