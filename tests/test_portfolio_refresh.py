@@ -175,6 +175,25 @@ def test_a_lot_that_is_closed_between_two_missing_sessions_earns_once(store):
     assert rows["realized_pnl"].to_list().count(0.0) == len(rows) - 1
 
 
+def test_a_part_whose_sale_became_known_late_earns_what_its_price_was_better(store):
+    portfolio_id, other = enter(store), enter(store, "Other")
+    with TerminalProgress() as progress:
+        refresh_portfolios(store, Settings(backfill_sessions=6), progress)
+    sold_on = snapshots(store, portfolio_id)["session"][-1]
+    spy = next(p for p in store.ledger.positions.of(portfolio_id) if p.lot.symbol == "SPY")
+    close = closes(store, "SPY")[sold_on]
+    sale = {"quantity": Decimal(30), "held_session": sold_on}
+    store.ledger.positions.close(portfolio_id, spy.position_id, sold_on, Decimal(str(close)) + 2, **sale)
+    refresh(store)
+    sold, plain = (
+        snapshots(store, each).filter(pl.col("session") > sold_on) for each in (portfolio_id, other)
+    )
+    prices = [closes(store, "SPY")[day] for day in [sold_on, *sold["session"]]]
+    kept = plain["pnl"].to_numpy() - 30 * np.diff(prices)
+    assert np.allclose(sold["pnl"].to_numpy() - kept, [30 * 2, 0, 0, 0], atol=1e-6)
+    assert np.isclose(sold["realized_pnl"][0], 30 * (close + 2 - 100))
+
+
 def test_one_portfolio_alone(store):
     one, other = enter(store), enter(store, "Other")
     refresh(store, portfolio_ids=[one])
