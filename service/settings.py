@@ -54,6 +54,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         How long a run of the job may take; one that takes longer has failed.
     snapshot_seconds : float
         How long the service waits, after the last portfolio that came in, to take their first snapshots.
+    sql_page : bool
+        Whether the scope ``sql`` opens the analysts' database to queries, all owners' portfolios included.
     """
 
     store: str = "data/store"
@@ -74,6 +76,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     symbol_batch_seconds: Annotated[float, Meta(gt=0)] = 1_500.0
     portfolio_refresh_seconds: Annotated[float, Meta(gt=0)] = 1_200.0
     snapshot_seconds: Annotated[float, Meta(gt=0)] = 2.0
+    sql_page: bool = False
 
 
 def load_settings(environment: Mapping[str, str] | None = None) -> Settings:

@@ -7,6 +7,7 @@ from service.composed import Composed, Compositions
 from service.live_book import LiveBook, Market
 from service.memo import Memo
 from service.settings import Settings
+from service.sql_queries import SqlQueries
 from storage.ledger import Ledger
 from storage.portfolios import Portfolio
 from storage.store import Store
@@ -20,7 +21,7 @@ class NotReadyError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """The store, its live book, portfolios composed on it, their snapshots, and answers as encoded."""
+    """The store, its live book, portfolios composed on it, their snapshots, answers as encoded, queries."""
 
     store: Store
     settings: Settings
@@ -28,6 +29,7 @@ class Resources:
     compositions: Compositions
     snapshots: Snapshots
     answers: Memo[bytes]
+    queries: SqlQueries
 
     @property
     def ledger(self) -> Ledger:
@@ -56,4 +58,5 @@ def make_resources(store: Store, settings: Settings) -> Resources:
     """Return resources whose book is not loaded yet."""
     live, compositions = LiveBook(store, settings.option_rate), Compositions(store.ledger)
     snapshots = Snapshots(store, settings, live)
-    return Resources(store, settings, live, compositions, snapshots, Memo(ANSWER_BYTES, size_of=len))
+    answers: Memo[bytes] = Memo(ANSWER_BYTES, size_of=len)
+    return Resources(store, settings, live, compositions, snapshots, answers, SqlQueries(store))
