@@ -12,6 +12,7 @@ from service.api.auth import has_keys
 from service.api.resources import make_resources
 from service.errors import UsageError
 from service.settings import Settings
+from storage import confinement
 from storage.store import Store
 
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
@@ -57,6 +58,11 @@ def serve(store: Store, settings: Settings, bound: socket.socket) -> None:
         raise UsageError(
             f"{settings.host} can be reached by others, and there is no key; "
             "make one with `ridgeline keys create`, or listen on 127.0.0.1"
+        )
+    if settings.sql_page and not confinement.is_available():
+        raise UsageError(
+            "sql_page needs Linux 6.7 or newer with Landlock, to hold queries; turn the setting off, "
+            "and query analytics.duckdb with `ridgeline sql`"
         )
     logging.basicConfig(level=logging.INFO, format=LOG_FORMAT)
     app = create_app(make_resources(store, settings), open_to_all=on_loopback)

@@ -110,6 +110,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     simulated_from, simulated_to : date, date
         Days between which it is simulated: what will happen is settled beforehand, with the corporate actions
         in the middle, and shown up to the newest closed session.
+    sql_page : bool
+        Whether the scope ``sql`` opens the analysts' database to queries, all owners' portfolios included.
     """
 
     store: str = "data/store"
@@ -148,6 +150,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     simulated_seed: Annotated[int, Meta(ge=0)] = 7
     simulated_from: date = date(2021, 1, 4)
     simulated_to: date = date(2030, 12, 31)
+    sql_page: bool = False
 
 
 def load_settings(environment: Mapping[str, str] | None = None) -> Settings:

@@ -19,6 +19,7 @@ from storage.durability import fsync
 from storage.errors import Corrupt, InvalidQuery, NotFound, NotWritten
 from storage.releases import Release
 from storage.scan import DataFile
+from storage.select_only import require_select
 from storage.table import DType, Table
 
 Files: TypeAlias = Sequence[DataFile]
@@ -140,20 +141,45 @@ def query(path: Path, sql: str) -> pl.DataFrame:
     """
     with _attached(path) as connection:
         try:
-            _refuse_writes(connection, sql)
+            _require_reading(connection, sql)
             relation = cast("duckdb.DuckDBPyRelation | None", connection.sql(sql))  # None for an empty query
             return pl.DataFrame() if relation is None else pl.DataFrame(relation.to_arrow_table())
         except (duckdb.Error, pl.exceptions.ComputeError) as error:
             raise InvalidQuery(str(error)) from error
 
 
-def _refuse_writes(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
+def _require_reading(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
     """Let only what reads pass: a COPY would write files wherever its user may."""
-    reading = {duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN}
-    for statement in connection.extract_statements(sql):
-        if statement.type not in reading:
-            kind = statement.type.name
-            raise InvalidQuery(f"{kind} is not allowed here; queries of the catalog only select")
+    kinds = {statement.type for statement in connection.extract_statements(sql)}
+    if kinds - {duckdb.StatementType.EXPLAIN}:
+        require_select(connection, sql)
+
+
+def contents(path: Path) -> pl.DataFrame:
+    """Return every column of the catalog with its comment, and its table's.
+
+    Returns
+    -------
+    pl.DataFrame
+        ``table_name, table_comment, column_name, data_type, comment``, in the order of the tables.
+
+    Raises
+    ------
+    NotFound
+        There is no catalog yet.
+    """
+    query = """
+        SELECT table_name, tables.comment AS table_comment, column_name, columns.data_type, columns.comment
+        FROM duckdb_columns() AS columns
+        JOIN (
+            SELECT view_name AS table_name, comment FROM duckdb_views() WHERE database_name = 'catalog'
+            UNION ALL
+            SELECT table_name, comment FROM duckdb_tables() WHERE database_name = 'catalog'
+        ) AS tables USING (table_name)
+        WHERE columns.database_name = 'catalog' AND NOT columns.internal
+        ORDER BY table_name, column_index"""
+    with _attached(path) as connection:
+        return pl.DataFrame(connection.execute(query).to_arrow_table())
 
 
 def release_table(newest: Sequence[Release], lake: str) -> pl.DataFrame:

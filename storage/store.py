@@ -69,6 +69,11 @@ class Store:
         self._lake = lake
 
     @property
+    def lake_path(self) -> str:
+        """Where the tables lie."""
+        return self._lake.root
+
+    @property
     def catalog_path(self) -> Path:
         """Where analysts find the catalog."""
         return self.path / "analytics.duckdb"
@@ -202,7 +207,15 @@ class Store:
         return Vacuumed(sum(each.files for each in done), sum(each.size for each in done))
 
     def sql(self, query: str) -> pl.DataFrame:
-        """Run a query on ``analytics.duckdb``, read-only; ``InvalidQuery`` in DuckDB's words.
+        """Run a query on ``analytics.duckdb``, read-only; ``InvalidQuery`` in DuckDB's words."""
+        return catalog.query(self.published_catalog(), query)
+
+    def catalog_contents(self) -> pl.DataFrame:
+        """Return the tables, columns and comments of ``analytics.duckdb``, as ``catalog.contents`` does."""
+        return catalog.contents(self.published_catalog())
+
+    def published_catalog(self) -> Path:
+        """Return where a catalog lies that can be asked.
 
         A catalog of other releases, or of the folder that the store was copied from, is written anew first.
         Where that cannot be, in a folder that may only be read say, one of older releases answers: its table
@@ -214,7 +227,7 @@ class Store:
             except NotWritten:
                 if not catalog.is_of(self.catalog_path, self._lake.root):
                     raise
-        return catalog.query(self.catalog_path, query)
+        return self.catalog_path
 
     def write_catalog(self) -> None:
         """Write ``analytics.duckdb`` anew, from the newest releases and the ledger as it is.

@@ -23,6 +23,7 @@ from service.api import (
     portfolios,
     position_changes,
     positions,
+    sql,
     symbols,
 )
 from service.api.analytics import aggregates, history_routes, what_if
@@ -67,7 +68,7 @@ def create_app(resources: Resources, *, open_to_all: bool = False) -> Litestar:
     """
     first, kept = (
         documented([handler for family in families for handler in family.HANDLERS])
-        for families in (FAMILIES, KEPT_FAMILIES)
+        for families in ((*FAMILIES, *(sql,) * resources.settings.sql_page), KEPT_FAMILIES)
     )
     doorkeeper, sessions = Doorkeeper(resources.ledger, open_to_all=open_to_all), Sessions(resources.secret)
     admitted = [admitting(doorkeeper)]

@@ -18,7 +18,7 @@ from litestar.openapi.datastructures import ResponseSpec
 
 from service.api.resources import NotReadyError
 from service.errors import RidgelineError, UsageError
-from storage.errors import Busy, Locked, NotFound, Refused, StorageError, Taken, Unreachable
+from storage.errors import Busy, InvalidQuery, Locked, NotFound, Refused, StorageError, Taken, Unreachable
 
 PROBLEM_JSON = "application/problem+json"
 TITLES = {
@@ -177,6 +177,7 @@ def status_of(error: StorageError | RidgelineError) -> tuple[int, str]:
         Locked: (409, "locked"),
         Busy: (503, "busy"),
         Unreachable: (503, "unreachable"),
+        InvalidQuery: (400, "invalid_query"),
         Refused: (400, "refused"),
         UsageError: (400, "refused"),
     }

@@ -7,6 +7,7 @@ from service.composed import Composed, Compositions
 from service.live_book import LiveBook, Market
 from service.memo import Memo
 from service.settings import Settings
+from service.sql_queries import SqlQueries
 from storage.ledger import Ledger
 from storage.portfolios import Portfolio
 from storage.secret import signing_secret
@@ -21,7 +22,7 @@ class NotReadyError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """The store, its live book, portfolios composed on it, their snapshots, and answers as encoded.
+    """The store, its live book, portfolios composed on it, their snapshots, answers as encoded, queries.
 
     ``secret`` is what sessions of the pages are signed with.
     """
@@ -33,6 +34,7 @@ class Resources:
     snapshots: Snapshots
     answers: Memo[bytes]
     secret: bytes
+    queries: SqlQueries
 
     @property
     def ledger(self) -> Ledger:
@@ -60,5 +62,13 @@ class Resources:
 def make_resources(store: Store, settings: Settings) -> Resources:
     """Return resources whose book is not loaded yet."""
     live, compositions = LiveBook(store, settings.option_rate), Compositions(store.ledger)
-    snapshots, answers = Snapshots(store, settings, live), Memo[bytes](ANSWER_BYTES, size_of=len)
-    return Resources(store, settings, live, compositions, snapshots, answers, signing_secret(store.path))
+    return Resources(
+        store,
+        settings,
+        live,
+        compositions,
+        Snapshots(store, settings, live),
+        Memo[bytes](ANSWER_BYTES, size_of=len),
+        signing_secret(store.path),
+        SqlQueries(store),
+    )
