@@ -139,8 +139,8 @@ def test_a_chain_asks_the_next_for_what_is_left() -> None:
     found = dict(chain.fetch(dict.fromkeys("ABCD", YEAR)))
     assert (first.asked, last.asked) == (list("ABCD"), list("BCD"))
     assert found["A"] is found["B"] is got
-    assert found["C"] == Failed("rate_limited", "one: gone; two: slowly", retry_after=7.0)
-    assert found["D"] == Failed("delisted", "one: gone; two: D?", last_session=YEAR[0])
+    assert found["C"] == Failed("rate_limited", "gone; slowly", retry_after=7.0)
+    assert found["D"] == Failed("delisted", "gone; D?", last_session=YEAR[0])
     assert chain.name == "one, two"
 
 

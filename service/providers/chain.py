@@ -32,7 +32,7 @@ class Chain:
 
     def fetch(self, requests: Mapping[str, Span]) -> Outcomes:
         """Yield every symbol once: as soon as a source delivers it, or after all have failed."""
-        failures: dict[str, list[tuple[str, Failed]]] = {symbol: [] for symbol in requests}
+        failures: dict[str, list[Failed]] = {symbol: [] for symbol in requests}
         for source in self._sources:
             wanted = {symbol: span for symbol, span in requests.items() if symbol in failures}
             if not wanted:
@@ -43,18 +43,18 @@ class Chain:
                         del failures[symbol]
                         yield symbol, outcome
                     else:
-                        failures[symbol].append((source.name, outcome))
+                        failures[symbol].append(outcome)
         for symbol, found in failures.items():
             yield symbol, _as_one(found)
 
 
-def _as_one(failures: Sequence[tuple[str, Failed]]) -> Failed:
-    """Return the gravest failure, with what every source said."""
+def _as_one(failures: Sequence[Failed]) -> Failed:
+    """Return the gravest failure, with what every source said; each names itself."""
     if len(failures) == 1:
-        return failures[0][1]
-    gravest = min((failure for _, failure in failures), key=lambda failure: GRAVITY.index(failure.kind))
-    message = "; ".join(f"{source}: {failure.message}" for source, failure in failures)
-    last_session = max((f.last_session for _, f in failures if f.last_session is not None), default=None)
+        return failures[0]
+    gravest = min(failures, key=lambda failure: GRAVITY.index(failure.kind))
+    message = "; ".join(failure.message for failure in failures)
+    last_session = max((f.last_session for f in failures if f.last_session is not None), default=None)
     return Failed(
         gravest.kind,
         message,

@@ -1,0 +1,204 @@
+"""Yahoo's charts: not an official interface, so best effort and never a default."""
+
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, timedelta
+from urllib.parse import quote
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import msgspec
+import polars as pl
+
+from service import clock
+from service.providers.frames import actions_frame, answerable, dashed, echoed, no_data, prices_frame, within
+from service.providers.outcomes import Failed, Outcome, Outcomes, Span
+from service.providers.remote import Access, Asking, Remote
+from service.providers.replies import UnansweredError, refused
+
+NAME = "yahoo"
+URL = "https://query1.finance.yahoo.com"
+RATES = ("2/s", "1000/h")
+HUNDREDTHS = ("GBp", "GBX", "ZAc", "ILA")  # quoted in hundredths of the currency
+BARS = ("open", "high", "low", "close")
+
+
+class Meta(msgspec.Struct, rename="camel"):
+    """Which symbol, in which currency, and where its days begin."""
+
+    symbol: str
+    currency: str | None = None
+    exchange_timezone_name: str = "America/New_York"
+
+
+class Quote(msgspec.Struct):
+    """Columns of numbers, null where nothing was traded."""
+
+    open: list[float | None] = []
+    high: list[float | None] = []
+    low: list[float | None] = []
+    close: list[float | None] = []
+    volume: list[float | None] = []
+
+
+class AdjClose(msgspec.Struct):
+    """Closes adjusted for splits and dividends."""
+
+    adjclose: list[float | None] = []
+
+
+class Indicators(msgspec.Struct):
+    """What is told for every time stamp."""
+
+    quote: list[Quote]
+    adjclose: list[AdjClose] = []
+
+
+class Dividend(msgspec.Struct):
+    """An amount per share, of today's shares."""
+
+    date: int
+    amount: float
+
+
+class Split(msgspec.Struct):
+    """New shares and old ones."""
+
+    date: int
+    numerator: float
+    denominator: float
+
+
+class Events(msgspec.Struct):
+    """What happened, by time stamp."""
+
+    dividends: dict[str, Dividend] = {}
+    splits: dict[str, Split] = {}
+
+
+class Result(msgspec.Struct):
+    """One symbol's chart."""
+
+    meta: Meta
+    indicators: Indicators
+    timestamp: list[int] = []
+    events: Events | None = None
+
+
+class Problem(msgspec.Struct):
+    """Why there is no chart."""
+
+    code: str = ""
+    description: str = ""
+
+
+class Chart(msgspec.Struct):
+    """Results, or a problem."""
+
+    result: list[Result] | None = None
+    error: Problem | None = None
+
+
+class Answer(msgspec.Struct):
+    """The whole answer."""
+
+    chart: Chart
+
+
+class Yahoo:
+    """Prices: ``adj_close`` for splits and dividends, and ``close`` as traded.
+
+    Yahoo's own ``close`` is adjusted for splits. It is asked for everything up to now, so that all splits
+    since are known and can be taken back: a lot is valued in the shares of its day.
+    """
+
+    name = NAME
+
+    def __init__(self, remote: Remote) -> None:
+        self._remote = remote
+
+    def fetch(self, requests: Mapping[str, Span]) -> Outcomes:
+        """Yield every symbol once, as it arrives."""
+        return self._remote.each(requests, _outcome)
+
+
+def access() -> Access:
+    """Return how Yahoo is asked: as a browser does."""
+    return Access(URL, RATES, headers={"User-Agent": "Mozilla/5.0"})
+
+
+def _outcome(ask: Asking, symbol: str, span: Span) -> Outcome:
+    if unasked := answerable(NAME, symbol):
+        return unasked
+    until = clock.utc_now() + timedelta(days=1)
+    params = {"period1": _seconds(span[0]), "period2": str(int(until.timestamp())), "interval": "1d"}
+    try:
+        answer: Answer = ask.get(
+            Answer, f"/v8/finance/chart/{quote(dashed(symbol))}", {**params, "events": "div,splits"}
+        )
+    except UnansweredError as error:
+        if "exist for startDate" in error.failed.message:
+            return no_data(NAME, symbol, span)
+        raise
+    if answer.chart.error is not None:
+        return _why(answer.chart.error)
+    if not answer.chart.result or not answer.chart.result[0].timestamp:
+        return no_data(NAME, symbol, span)
+    chart = answer.chart.result[0]
+    echoed(NAME, dashed(symbol), [chart.meta.symbol])
+    events = chart.events or Events()
+    zone = _zone(chart.meta.exchange_timezone_name)
+    splits = [
+        (_day(s.date, zone), s.numerator / s.denominator) for s in events.splits.values() if s.denominator
+    ]
+    dividends = [(_day(d.date, zone), d.amount) for d in events.dividends.values()]
+    unit = 0.01 if chart.meta.currency in HUNDREDTHS else 1.0
+    rows = [(str(day), "split", ratio) for day, ratio in splits]
+    rows += [(str(day), "dividend", amount * unit * _since(splits, day)) for day, amount in dividends]
+    prices = _prices(symbol, chart, unit, splits)
+    return within(NAME, symbol, span, prices, actions_frame(NAME, symbol, rows))
+
+
+def _prices(symbol: str, chart: Result, unit: float, splits: list[tuple[date, float]]) -> pl.DataFrame:
+    """Return prices of the shares of their day, in currency."""
+    told = chart.indicators.quote[0]
+    adjusted = chart.indicators.adjclose[0].adjclose if chart.indicators.adjclose else None
+    session = pl.from_epoch(pl.Series(chart.timestamp, dtype=pl.Int64), "s").dt.replace_time_zone("UTC")
+    days = session.dt.convert_time_zone(chart.meta.exchange_timezone_name).dt.date()
+    shares = pl.Series([_since(splits, day) for day in days], dtype=pl.Float64)
+    columns = {name: pl.Series(getattr(told, name), dtype=pl.Float64) * shares * unit for name in BARS}
+    columns["volume"] = pl.Series(told.volume, dtype=pl.Float64) / shares
+    if adjusted is not None:
+        columns["adj_close"] = pl.Series(adjusted, dtype=pl.Float64) * unit
+    prices = prices_frame(NAME, symbol, {"session": days, **columns})
+    # Once a session has closed, its live bar may stand behind its own.
+    has_live = len(days) > 1 and days[-1] == days[-2]
+    return prices.head(-1) if has_live else prices
+
+
+def _since(splits: list[tuple[date, float]], day: date) -> float:
+    """Shares that one share of a day has become."""
+    shares = 1.0
+    for on, ratio in splits:
+        shares *= ratio if day < on else 1.0
+    return shares
+
+
+def _why(problem: Problem) -> Failed:
+    said = f"{problem.code}: {problem.description}"
+    if problem.code == "Not Found":
+        return Failed("unknown_symbol", f"{NAME} says {said}")
+    return refused(NAME, said)
+
+
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError) as error:
+        raise UnansweredError(Failed("bad_payload", f"{NAME} names a time zone {name!r}")) from error
+
+
+def _day(seconds: int, zone: ZoneInfo) -> date:
+    return datetime.fromtimestamp(seconds, zone).date()
+
+
+def _seconds(day: date) -> str:
+    return str(int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()))
