@@ -9,20 +9,20 @@ from typing import Any, Literal, TypeAlias
 
 import polars as pl
 
-from engine.ingest_checks import FIELDS, check_prices
+from engine.ingest_checks import check_prices
+from engine.price_changes import KEY, moved, with_change
 from engine.quality import EVENTS
 from service import clock
 from service.errors import UsageError
+from service.ingest_writes import ACTION_KEY, append_quarantine, mark, put_rows, write_prices
 from service.providers.files import read_prices
 from service.providers.simulated import SOURCE as SIMULATED
 from storage.store import Store
 from storage.writer import Writer
 
 Span: TypeAlias = tuple[date, date]
-Compared: TypeAlias = tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]  # accepted, removed, quarantine
+Compared: TypeAlias = tuple[pl.DataFrame, ...]  # accepted, removed, quarantine, and keys of stale numbers
 
-KEY = ["symbol", "session"]
-COMPARED = [*FIELDS, "source", "quality"]
 OWNER = "ingest"
 # Calendar days of stored prices on either side that the checks see beside a batch.
 CONTEXT = timedelta(days=20)
@@ -76,19 +76,23 @@ def ingest_prices(
     store: Store,
     prices: Path | pl.DataFrame,
     *,
+    actions: pl.DataFrame | None = None,
     last_session: date | None = None,
     run_id: str | None = None,
     advance: Callable[[int, int], None] | None = None,
 ) -> Ingested:
     """Check prices and store what is new or changed; what cannot be a price goes to the quarantine.
 
-    A change at or before the newest computed session marks its symbol to be computed again.
+    A change at or before the newest computed session marks its symbol to be computed again, unless it leaves
+    every return as it was: a dividend scales all adjusted closes before it.
 
     Parameters
     ----------
     store : Store
     prices : Path or pl.DataFrame
         A file or folder, or ``symbol, session, open, high, low, close, adj_close, volume, source``.
+    actions : pl.DataFrame, optional
+        Corporate actions that belong to the prices, stored before them and in the same release.
     last_session : date, optional
         Newest session that can have closed; later rows are quarantined. Any session when not given.
     run_id : str, optional
@@ -108,15 +112,19 @@ def ingest_prices(
         return Ingested(0)
     _refuse_mixture(store, batch)
     with store.writing("symbol", owner=OWNER) as writer:
+        news = put_rows(writer, "corporate_actions", actions, ACTION_KEY) if actions is not None else None
         compared = list(_compared(writer, batch, last_session, advance or _unwatched))
-        accepted, removed, quarantine = (pl.concat(parts) for parts in zip(*compared, strict=True))
+        accepted, removed, quarantine, stale = (pl.concat(parts) for parts in zip(*compared, strict=True))
         del compared
         n_known = len(store.ledger.symbols.ids())
         written = accepted.filter(pl.col("change") != "unchanged")
-        _write_prices(store, writer, written, removed)
-        n_refused = _append_quarantine(writer, quarantine)
+        write_prices(store, writer, written, removed)
+        mark(store, stale, writer.base.session)
+        n_refused = append_quarantine(writer, quarantine)
         release = None
-        if written.height or removed.height or n_refused:
+        if news is not None:
+            mark(store, news.filter(pl.col("kind").is_in(EVENTS)).select(KEY), writer.base.session)
+        if written.height or removed.height or n_refused or (news is not None and news.height):
             release = writer.publish(run_id=run_id).number
     n_new_symbols = len(store.ledger.symbols.ids()) - n_known
     return Ingested(
@@ -137,19 +145,18 @@ def ingest_table(store: Store, table: str, frame: pl.DataFrame, key: Sequence[st
     """
     if "source" in frame.columns:
         _refuse_mixture(store, frame)
+    rows = frame.unique(key, keep="last", maintain_order=True)
     with store.writing("symbol", owner=OWNER) as writer:
-        stored = writer.read(table)
-        rows = frame.select(stored.columns).unique(key, keep="last", maintain_order=True)
-        written = rows.join(stored, on=stored.columns, how="anti", nulls_equal=True)
-        n_changed = written.join(stored, on=key, how="semi").height
+        known = writer.read(table, columns=key)
+        written = put_rows(writer, table, rows, key)
         release = None
         if written.height:
-            writer.replace(table, pl.concat([stored.join(written, on=key, how="anti"), written]))
             if table == "profiles":
-                _mark(store, written.rename({"as_of": "session"}), writer.base.session)
+                mark(store, written.rename({"as_of": "session"}), writer.base.session)
             if table == "corporate_actions":
-                _mark(store, _explained(writer, written), writer.base.session)
+                mark(store, _explained(writer, written), writer.base.session)
             release = writer.publish().number
+    n_changed = written.join(known, on=key, how="semi").height
     return Ingested(
         frame.height,
         accepted=rows.height,
@@ -189,8 +196,19 @@ def _compared(
         rows = batch if len(block) == len(names) else batch.filter(pl.col("symbol").is_in(block.implode()))
         near = writer.read("prices", sessions=span, symbols=block.to_list())
         accepted, quarantine = check_prices(rows, sessions, history=near, events=events)
-        yield _with_change(accepted, near), _removed(near, quarantine), quarantine
+        accepted, removed = with_change(accepted, near), _removed(near, quarantine)
+        stale = moved(accepted, near, begun=_begun(writer, accepted, span[0]))
+        yield accepted, removed, quarantine, pl.concat([stale, removed])
         advance(at + len(block), len(names))
+
+
+def _begun(writer: Writer, accepted: pl.DataFrame, first: date) -> frozenset[str]:
+    """Symbols with changed rows that have rows before a day, too."""
+    changed = accepted.filter(pl.col("change") == "changed")["symbol"].unique().to_list()
+    if not changed:
+        return frozenset()
+    before = (date(clock.FIRST_YEAR, 1, 1), first - timedelta(days=1))
+    return frozenset(writer.read("prices", columns=["symbol"], sessions=before, symbols=changed)["symbol"])
 
 
 def _span(sessions: pl.Series) -> Span:
@@ -201,23 +219,6 @@ def _span(sessions: pl.Series) -> Span:
     low, high = date(clock.FIRST_YEAR, 1, 1), date(clock.LAST_YEAR, 12, 31)
     first, last = (min(max(day, low + CONTEXT), high - CONTEXT) for day in (first, last))
     return first - CONTEXT, last + CONTEXT
-
-
-def _with_change(accepted: pl.DataFrame, near: pl.DataFrame) -> pl.DataFrame:
-    """Add ``change``: new, changed or unchanged against the stored row of the same symbol and session."""
-    if near.is_empty():
-        return accepted.with_columns(pl.lit("new").alias("change"))
-    stored = near.select(*KEY, *(pl.col(name).alias(f"{name}_stored") for name in COMPARED))
-    same = pl.all_horizontal(pl.col(name).eq_missing(pl.col(f"{name}_stored")) for name in COMPARED)
-    change = (
-        pl.when(pl.col("source_stored").is_null())
-        .then(pl.lit("new"))
-        .when(same)
-        .then(pl.lit("unchanged"))
-        .otherwise(pl.lit("changed"))
-    )
-    both = accepted.join(stored, on=KEY, how="left", maintain_order="left")
-    return both.select(*accepted.columns, change.alias("change"))
 
 
 def _removed(near: pl.DataFrame, quarantine: pl.DataFrame) -> pl.DataFrame:
@@ -242,49 +243,6 @@ def _counts(accepted: pl.DataFrame) -> dict[str, Any]:
     }
 
 
-def _write_prices(store: Store, writer: Writer, written: pl.DataFrame, removed: pl.DataFrame) -> None:
-    """Append new rows; where a symbol's stored rows change or go, replace what it has between them."""
-    ids: dict[str, int] = {}
-    for (source,), rows in written.group_by("source"):
-        ids |= store.ledger.symbols.register(rows["symbol"].unique().sort(), str(source))
-    symbol_id = pl.col("symbol").replace_strict(ids, return_dtype=pl.Int32).alias("symbol_id")
-    rows = written.with_columns(symbol_id) if ids else written.with_columns(symbol_id=pl.lit(None, pl.Int32))
-    touched = pl.concat([written.select(KEY), removed])
-    _mark(store, touched, writer.base.session)
-    restated = pl.concat(
-        [written.filter(pl.col("change") == "changed")["symbol"], removed["symbol"]]
-    ).unique()
-    is_restated = pl.col("symbol").is_in(restated.implode())
-    fresh = rows.filter(~is_restated).drop("change")
-    if fresh.height:
-        writer.append("prices", fresh)
-    if len(restated):
-        _restate(writer, rows.filter(is_restated).drop("change"), removed, restated.to_list())
-
-
-def _restate(writer: Writer, rows: pl.DataFrame, removed: pl.DataFrame, symbols: list[str]) -> None:
-    days = pl.concat([rows["session"], removed["session"]])
-    span: Span = (days.min(), days.max())  # type: ignore[assignment]
-    stored = writer.read("prices", sessions=span, symbols=symbols)
-    kept = stored.join(pl.concat([rows.select(KEY), removed]), on=KEY, how="anti")
-    merged = pl.concat([kept, rows.select(kept.columns)])
-    writer.replace("prices", merged, sessions=span, symbols=symbols)
-
-
-def _mark(store: Store, touched: pl.DataFrame, computed: date | None) -> None:
-    """Ask for symbols to be computed again whose rows at or before the newest computed session changed.
-
-    Before the release is published: a mark without its release costs a computation, the other way round a
-    stale number would stay.
-    """
-    if computed is None:
-        return
-    known = list(store.ledger.symbols.ids())
-    late = touched.filter((pl.col("session") <= computed) & pl.col("symbol").is_in(known))
-    marks = dict(late.group_by("symbol").agg(pl.col("session").min()).iter_rows())
-    store.ledger.symbols.mark_recompute(marks)
-
-
 def _explained(writer: Writer, actions: pl.DataFrame) -> pl.DataFrame:
     """Sessions on which a symbol's stored move is suspect that one of these actions explains."""
     events = actions.filter(pl.col("kind").is_in(EVENTS)).select(KEY).unique()
@@ -294,13 +252,3 @@ def _explained(writer: Writer, actions: pl.DataFrame) -> pl.DataFrame:
     symbols = events["symbol"].unique().to_list()
     near = writer.read("prices", columns=[*KEY, "quality"], sessions=span, symbols=symbols)
     return near.filter(pl.col("quality") == "suspect").join(events, on=KEY, how="semi")
-
-
-def _append_quarantine(writer: Writer, quarantine: pl.DataFrame) -> int:
-    """Append what is not there yet, and return how many values that is."""
-    key = [*KEY, "source", "field"]
-    stored = writer.read("quarantine", columns=key)
-    refused = quarantine.unique(key, keep="first", maintain_order=True).join(stored, on=key, how="anti")
-    if refused.height:
-        writer.append("quarantine", refused)
-    return refused.height

@@ -85,6 +85,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         How long a request may take, its upload included.
     symbol_batch_seconds, portfolio_refresh_seconds : float
         How long a run of the job may take; one that takes longer has failed.
+    reference_seconds : float
+        How long a run of the symbol batch fetches profiles, and as long again statements; the rest is left to
+        the next.
     snapshot_seconds : float
         How long the service waits, after the last portfolio that came in, to take their first snapshots.
     alert_webhook_url : str or None
@@ -132,6 +135,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     request_seconds: Annotated[float, Meta(gt=0)] = 30.0
     symbol_batch_seconds: Annotated[float, Meta(gt=0)] = 1_500.0
     portfolio_refresh_seconds: Annotated[float, Meta(gt=0)] = 1_200.0
+    reference_seconds: Annotated[float, Meta(ge=0)] = 300.0
     snapshot_seconds: Annotated[float, Meta(gt=0)] = 2.0
     alert_webhook_url: str | None = None
     providers: tuple[Provider, ...] = ("files",)

@@ -44,6 +44,17 @@ class Symbols:
         with self._ledger.reading() as connection:
             return dict(connection.execute(sa.select(symbols.c.symbol, symbols.c.source)).all())
 
+    def active(self) -> set[str]:
+        """Return the symbols that still trade, as far as is known."""
+        with self._ledger.reading() as connection:
+            return set(connection.scalars(sa.select(symbols.c.symbol).where(symbols.c.is_active)))
+
+    def set_active(self, names: Iterable[str], *, is_active: bool) -> None:
+        """Say of symbols whether they still trade; one that does not keeps its id and its history."""
+        with self._ledger.writing() as connection:
+            for name in sorted(names):
+                _update(connection, name, is_active=is_active)
+
     def mark_recompute(self, marks: Mapping[str, date]) -> None:
         """Ask for symbols to be computed again from a session on; an earlier mark stays."""
         column = symbols.c.recompute_from

@@ -16,7 +16,8 @@ from service.book_loader import load_book
 from service.errors import FailedError, UsageError
 from service.ingest import ingest_prices, ingest_table
 from service.jobs.progress import Level, Silent
-from service.jobs.symbol_batch import JOB, Outcome, backfill, run_symbol_batch
+from service.jobs.session_batch import Outcome
+from service.jobs.symbol_batch import JOB, backfill, run_symbol_batch
 from service.jobs.symbol_phases import PHASES
 from service.jobs.work_list import nightly_work
 from service.providers.simulated import simulate

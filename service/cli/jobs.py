@@ -9,7 +9,7 @@ import rich_click as click
 from service.cli.app import DATE, EXIT_OK, EXIT_PARTIAL, batch, cli, shared
 
 if TYPE_CHECKING:
-    from service.jobs.symbol_batch import Outcome
+    from service.jobs.session_batch import Outcome
 
 
 @batch.command("run")

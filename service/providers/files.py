@@ -231,3 +231,9 @@ class FilesSource:
 def no_actions() -> pl.DataFrame:
     """Corporate actions of a source that shows none."""
     return pl.DataFrame(schema={**ACTION_TYPES, "source": pl.String})
+
+
+def no_prices() -> pl.DataFrame:
+    """Prices of a source that has none."""
+    types = {"symbol": pl.String, "session": pl.Date, **dict.fromkeys(NUMBERS, pl.Float64)}
+    return pl.DataFrame(schema={**types, "source": pl.String})
