@@ -109,6 +109,15 @@ def unknown_symbols(market: Market | None, lots: Iterable[Lot]) -> tuple[str, ..
     return tuple(sorted(symbol for symbol in wanted if symbol and symbol not in known))
 
 
+def retry_symbols(ledger: Ledger, market: Market | None, portfolio: Portfolio) -> tuple[str, ...]:
+    """Queue the symbols again that a portfolio lacks; return those for which there is no room now."""
+    lots = [position.lot for position in ledger.positions.of(portfolio.portfolio_id)]
+    wanted = unknown_symbols(market, lots)
+    return ledger.symbol_queue.enqueue(
+        wanted, portfolio_id=portfolio.portfolio_id, owner=portfolio.owner
+    ).deferred
+
+
 def _checked(ledger: Ledger, owner: str, form: Form, market: Market | None) -> Portfolio:
     account_type, account_name = form.account_type.strip().lower(), form.account_name.strip()
     name, equity = form.portfolio_name.strip(), number(form.equity_balance.strip())

@@ -7,6 +7,12 @@ import msgspec
 from service.onboarding_status import Activity, RichStatus, Standing, activity, rich_status
 
 
+def log_name(known: Standing, generated_at: str, kind: str) -> str:
+    """Return what the file of a log is called."""
+    stamp = generated_at[:19].replace("-", "").replace(":", "").replace("T", "_")
+    return f"portfolio_setup_log_{known.portfolio.portfolio_id[:8]}_{stamp}.{kind}"
+
+
 def log_json(known: Standing, generated_at: str) -> dict[str, Any]:
     """Return everything that the log download has."""
     status = rich_status(known)

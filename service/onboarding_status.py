@@ -197,7 +197,7 @@ def activity(known: Standing) -> list[Activity]:
         if job.status == "failed" and job.completed_at:
             text = f"{job.symbol} could not be fetched: {job.error}; it is left out"
             lines.append(Activity(job.completed_at, text, "warning"))
-    if not known.pending:
+    if simple_status(known).status == "ready":
         lines.append(Activity(_finished(known), "Analytics are ready", "info"))
     return sorted(lines, key=lambda line: line.timestamp)
 

@@ -20,7 +20,7 @@ from service.api.resources import Resources
 from service.csv_import.reading import MAX_BYTES
 from service.csv_import.template import csv_template
 from service.onboarding import MAX_DESCRIPTION, Created, Form, OnboardingRefused, create_portfolio
-from service.onboarding_log import log_json, log_text
+from service.onboarding_log import log_json, log_name, log_text
 from service.onboarding_status import RichStatus, SimpleStatus, Standing, rich_status, simple_status, standing
 from storage.errors import NotFound
 from storage.processes import timestamp
@@ -99,16 +99,22 @@ async def create(
 
 
 def _created(resources: Resources, caller: Caller, form: Form) -> CreatedPortfolio:
-    market = resources.market()
     try:
-        made = create_portfolio(resources.ledger, resources.settings, market, owner=caller.owner, form=form)
+        made = stored(resources, caller, form)
     except OnboardingRefused as refused:
         raise _envelope(refused) from refused
+    return _answer(made)
+
+
+def stored(resources: Resources, caller: Caller, form: Form) -> Created:
+    """Store a portfolio, whose first snapshot is taken in a while; ``OnboardingRefused`` names its fault."""
+    market = resources.market()
+    made = create_portfolio(resources.ledger, resources.settings, market, owner=caller.owner, form=form)
     resources.snapshots.expect(made.portfolio.portfolio_id)
-    return _answer(made, market.session if market else None)
+    return made
 
 
-def _answer(made: Created, session: date | None) -> CreatedPortfolio:
+def _answer(made: Created) -> CreatedPortfolio:
     portfolio, n_lots = made.portfolio, len(made.lots)
     waiting = f"; waiting for data of {', '.join(made.unknown)}" if made.unknown else ""
     return CreatedPortfolio(
@@ -129,7 +135,7 @@ def _answer(made: Created, session: date | None) -> CreatedPortfolio:
         status="pending" if made.unknown else "ready",
         pending_symbols=list(made.unknown),
         snapshot_date=portfolio.starting_session,
-        price_date=session,
+        price_date=portfolio.starting_session,
     )
 
 
@@ -196,9 +202,7 @@ def logs(
 ) -> Response[Any]:
     """Download the log of a portfolio's set-up."""
     known, now = _standing(resources, caller, portfolio_id), timestamp()
-    stamp = now[:19].replace("-", "").replace(":", "").replace("T", "_")
-    name = f"portfolio_setup_log_{portfolio_id[:8]}_{stamp}.{format}"
-    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    headers = {"Content-Disposition": f'attachment; filename="{log_name(known, now, format)}"'}
     if format == "json":
         return Response(log_json(known, now), headers=headers)
     return Response(log_text(known, now), media_type=MediaType.TEXT, headers=headers)

@@ -37,6 +37,37 @@ MESSAGES = {
     "ERR_POS_022": "An option's type must be CALL or PUT",
     "ERR_POS_023": "The file has another lot of this symbol and entry date",
 }
+MENDING = {
+    "ERR_CSV_001": "Split the file, or delete what is no position",
+    "ERR_CSV_002": "Save it as CSV, and give it a name that ends in .csv",
+    "ERR_CSV_003": "Add a row for each position below the header",
+    "ERR_CSV_004": "Add the column; the template has them all",
+    "ERR_CSV_005": "Begin the file with a row of column names, as the template does",
+    "ERR_CSV_006": "Save it again as CSV, UTF-8, with as many cells in each row as the header has",
+    "ERR_POS_001": "Enter a symbol, or fill in the four option columns",
+    "ERR_POS_002": "Shorten it to the ticker",
+    "ERR_POS_003": "Write the ticker alone, BRK.B for instance",
+    "ERR_POS_004": "Enter the number of shares or contracts, negative for a short position",
+    "ERR_POS_005": "Write digits with a point: 1250.5, without $, spaces or thousands separators",
+    "ERR_POS_006": "Enter a number other than zero, or delete the row",
+    "ERR_POS_007": "Round it to 6 decimals",
+    "ERR_POS_008": "Enter what one share cost",
+    "ERR_POS_009": "Write digits with a point: 158.25, without $ or thousands separators",
+    "ERR_POS_010": "Enter what one share cost; short positions have a negative quantity",
+    "ERR_POS_011": "Round it to as many decimals as are allowed",
+    "ERR_POS_012": "Enter the day on which the lot was bought",
+    "ERR_POS_013": "Write year, month and day: 2024-01-05",
+    "ERR_POS_014": "Enter a day up to today",
+    "ERR_POS_015": "Check the year",
+    "ERR_POS_016": "Write one of the three, or leave the cell empty",
+    "ERR_POS_017": "Write a subtype of that class, or leave the cell empty",
+    "ERR_POS_018": "Exchange the two dates, or correct the one that is wrong",
+    "ERR_POS_019": "Enter the ticker of what the option is on",
+    "ERR_POS_020": "Enter the strike as a plain number above zero",
+    "ERR_POS_021": "Write the day on which the option expires: 2026-01-16",
+    "ERR_POS_022": "Write CALL or PUT",
+    "ERR_POS_023": "Add the two rows up to one, or correct the date of one of them",
+}
 
 
 class RowError(msgspec.Struct, frozen=True):

@@ -3,12 +3,12 @@
 from litestar import Router
 
 from service.api.auth import Doorkeeper
-from service.pages import assets, login, portfolios
+from service.pages import assets, login, onboarding, portfolios, setup
 from service.pages.door import check_token, entering
 from service.pages.errors import HANDLERS
 from service.pages.sessions import Sessions
 
-FAMILIES = (assets, login, portfolios)
+FAMILIES = (assets, login, portfolios, onboarding, setup)
 
 
 def pages(doorkeeper: Doorkeeper, sessions: Sessions) -> Router:
