@@ -2,16 +2,19 @@
 
 import asyncio
 
+import msgspec
 from litestar.enums import ScopeType
 from litestar.middleware import DefineMiddleware
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
+
+from service.api.problems import PROBLEM_JSON, TITLES, Problem
 
 
 class Timeout:
     """Ends a request after some seconds: 503 before its answer has begun, a closed connection after."""
 
-    def __init__(self, app: ASGIApp, seconds: float) -> None:
-        self._app, self._seconds = app, seconds
+    def __init__(self, app: ASGIApp, seconds: float, refusal: bytes) -> None:
+        self._app, self._seconds, self._refusal = app, seconds, refusal
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, and watch the clock."""
@@ -31,19 +34,30 @@ class Timeout:
         except TimeoutError:
             if begun:
                 raise
-            await _refuse(send, self._seconds)
+            await _refuse(send, self._refusal)
 
 
-async def _refuse(send: Send, seconds: float) -> None:
-    body = (
-        b'{"type":"/docs/errors/timeout","title":"Not available now","status":503,"code":"timeout",'
-        b'"detail":"the request took more than %d s"}' % seconds
+def _refusal(seconds: float, docs_url: str) -> bytes:
+    refusal = Problem(
+        type=f"{docs_url}/errors/timeout",
+        title=TITLES[503],
+        status=503,
+        code="timeout",
+        detail=f"the request took more than {seconds:g} s; ask again, or for less",
     )
-    headers = [(b"content-type", b"application/problem+json"), (b"content-length", str(len(body)).encode())]
+    return msgspec.json.encode(refusal)
+
+
+async def _refuse(send: Send, body: bytes) -> None:
+    headers = [
+        (b"content-type", PROBLEM_JSON.encode()),
+        (b"content-length", b"%d" % len(body)),
+        (b"retry-after", b"5"),
+    ]
     await send({"type": "http.response.start", "status": 503, "headers": headers})
     await send({"type": "http.response.body", "body": body, "more_body": False})
 
 
-def within(seconds: float) -> DefineMiddleware:
+def within(seconds: float, docs_url: str) -> DefineMiddleware:
     """Return the middleware that gives every request this long."""
-    return DefineMiddleware(Timeout, seconds=seconds)
+    return DefineMiddleware(Timeout, seconds=seconds, refusal=_refusal(seconds, docs_url))

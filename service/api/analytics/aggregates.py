@@ -3,7 +3,7 @@
 from typing import Annotated, Any, TypeVar
 
 from litestar import get
-from litestar.params import Parameter, QueryParameter
+from litestar.params import QueryParameter
 from msgspec.structs import asdict, astuple
 
 from engine.option_lots import GREEKS
@@ -22,9 +22,10 @@ from service.api.analytics.aggregate_records import (
     PartShare,
     ShareSummary,
 )
+from service.api.analytics.asked import quality_of
 from service.api.analytics.betas import MARKET_BETA
 from service.api.analytics.records import ProfitAndLoss, Served
-from service.api.analytics.routes import Lookback, Overlap, check_overlap, chosen_scenarios, quality_of
+from service.api.analytics.routes import Largest, Lookback, Overlap, check_overlap, chosen_scenarios
 from service.api.analytics.served import plain, served
 from service.api.auth import Caller
 from service.api.resources import Resources
@@ -196,7 +197,7 @@ def correlation_matrix(
     ids: Ids = None,
     lookback_days: Lookback = 90,
     min_overlap: Overlap = 30,
-    max_symbols: Annotated[int, Parameter(ge=2, le=50)] = 25,
+    max_symbols: Largest = 25,
 ) -> AggregateCorrelations:
     """Return pairwise correlations of the largest positions of several portfolios together."""
     check_overlap(lookback_days, min_overlap)

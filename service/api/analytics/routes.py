@@ -1,87 +1,173 @@
-"""Routes of one portfolio's analytics: composed from the book, kept as encoded answers."""
+"""Routes of one portfolio's analytics: those without parameters are rows of a table."""
 
 from collections.abc import Callable
-from typing import Annotated, Any
+from functools import partial
+from typing import Annotated, Any, NamedTuple
 
-import msgspec
-from litestar import MediaType, Request, Response, get
-from litestar.concurrency import sync_to_thread
+from litestar import Response, get
+from litestar.di import Provide
 from litestar.exceptions import ValidationException
+from litestar.handlers import HTTPRouteHandler
 from litestar.params import Parameter
 
 from engine.stress import SCENARIOS
-from service import clock
 from service.api.analytics import answers, betas
-from service.api.analytics.beta_records import (
-    BetaComparison,
-    CalculatedBeta,
-    MarketBeta,
-    ProviderBeta,
-    RiskMetrics,
-    SpreadFactors,
-)
-from service.api.analytics.kept_answers import basis_of
-from service.api.analytics.records import (
-    ConcentrationAnswer,
-    CorrelationMatrix,
-    DataQuality,
-    DiversificationScore,
-    FactorExposuresAnswer,
-    Overview,
-    PositionFactorExposures,
-    RiskAttribution,
-    SectorExposure,
-    Served,
-    StressTest,
-    Volatility,
-)
-from service.api.analytics.served import data_quality
-from service.api.auth import Caller
+from service.api.analytics import beta_records as beta
+from service.api.analytics import records as record
+from service.api.analytics.asked import PATH, TAGS, Asked, asked
 from service.api.problems import ApiError
-from service.api.resources import Resources
-from service.composed import Composed
 
 Lookback = Annotated[int, Parameter(ge=30, le=365, description="Sessions to look back on")]
 Overlap = Annotated[int, Parameter(ge=10, le=365, description="Common sessions below which a pair is null")]
-PATH = "/analytics/portfolio/{portfolio_id:str}"
-TAGS = ["analytics"]
+Largest = Annotated[int, Parameter(ge=2, le=50, description="How many of the largest positions")]
 SCENARIO_IDS = frozenset(scenario.id for scenario in SCENARIOS)
-encoder = msgspec.json.Encoder()
+DEPENDENCIES = {"asked": Provide(asked)}
 
 
-async def answer(
-    request: Request[Any, Any, Any],
-    resources: Resources,
-    caller: Caller,
-    portfolio_id: str,
-    make: Callable[[Composed], Served],
-) -> Response[Any]:
-    """Answer from the book and keep the answer, or say that there is no book."""
-    basis = basis_of(resources, caller.owner, portfolio_id)
-    if basis is None:
-        return Response(_nothing(portfolio_id))
+class Plain(NamedTuple):
+    """A route without parameters; ``graded`` ones also take how complete and fresh the answer is."""
 
-    def encoded() -> bytes:
-        portfolio = resources.ledger.portfolios.get(caller.owner, portfolio_id)
-        return encoder.encode(make(resources.compositions.of(portfolio, basis.market, basis.accounts)))
-
-    key = basis.key(request.scope)
-    body = await sync_to_thread(lambda: resources.answers.kept(key, encoded))
-    return Response(body, media_type=MediaType.JSON, headers=basis.headers)
+    tail: str
+    answer: type[record.Served]
+    make: Callable[..., record.Served]
+    summary: str
+    graded: bool = False
+    deprecated: bool = False
 
 
-def _nothing(portfolio_id: str) -> dict[str, Any]:
-    """Return what is answered as long as no session was ever computed."""
-    reason = "no_calculations_available"
-    nothing = Served(portfolio_id=portfolio_id, available=False, reasons=[reason])
-    return {**msgspec.structs.asdict(nothing), "metadata": {"reason": reason}}
+PLAIN = (
+    Plain("overview", record.Overview, answers.overview, "Return value, exposures and P&L."),
+    Plain(
+        "volatility",
+        record.Volatility,
+        answers.volatility,
+        "Return realized, expected and model volatility.",
+    ),
+    Plain(
+        "sector-exposure",
+        record.SectorExposure,
+        answers.sector_exposure,
+        "Return weights by sector against the benchmark.",
+        graded=True,
+    ),
+    Plain(
+        "concentration",
+        record.ConcentrationAnswer,
+        answers.concentration,
+        "Return how concentrated the book is.",
+        graded=True,
+    ),
+    Plain(
+        "risk",
+        record.RiskAttribution,
+        answers.risk,
+        "Return the risk model's volatility, and each factor's and position's share of it.",
+        graded=True,
+    ),
+    Plain(
+        "beta-comparison",
+        beta.BetaComparison,
+        betas.beta_comparison,
+        "Return calculated betas beside the provider's.",
+    ),
+    Plain(
+        "beta-calculated-90d",
+        beta.CalculatedBeta,
+        betas.calculated_beta,
+        "Return the weighted market beta over 90 sessions.",
+    ),
+    Plain(
+        "beta-provider-1y",
+        beta.ProviderBeta,
+        betas.provider_beta,
+        "Return the weighted beta of the profiles.",
+    ),
+    Plain(
+        "market-beta",
+        beta.MarketBeta,
+        betas.market_beta,
+        "Return the market beta, weighted and by regression of the portfolio's returns.",
+    ),
+    Plain(
+        "spread-factors",
+        beta.SpreadFactors,
+        betas.spread_factors,
+        "Return the exposure to the four spreads, in words too.",
+    ),
+    Plain(
+        "risk-metrics",
+        beta.RiskMetrics,
+        betas.risk_metrics,
+        "Return beta, volatility and drawdown; ask for volatility, risk and performance instead.",
+        deprecated=True,
+    ),
+)
 
 
-def quality_of(resources: Resources, composed: Composed) -> DataQuality:
-    """Say how fresh and how complete an answer is today."""
-    closed = clock.last_closed_session(resources.settings)
-    behind = len(clock.sessions_between(composed.market.session, closed)) - 1
-    return data_quality(composed, closed, max(0, behind))
+def plain_route(plain: Plain) -> HTTPRouteHandler:
+    """Return the handler of a row of the table."""
+
+    async def handler(asked: Asked) -> Response[Any]:
+        return await (asked.graded(plain.make) if plain.graded else asked.answer(plain.make))
+
+    handler.__name__ = plain.tail.replace("-", "_")
+    handler.__doc__ = plain.summary
+    handler.__annotations__["return"] = Response[plain.answer]  # type: ignore[name-defined] # for the document
+    path = f"{PATH}/{plain.tail}"
+    return get(path, tags=TAGS, dependencies=DEPENDENCIES, deprecated=plain.deprecated)(handler)
+
+
+@get(f"{PATH}/factor-exposures", tags=TAGS, dependencies=DEPENDENCIES)
+async def factor_exposures(
+    asked: Asked,
+    use_latest_successful: bool = True,  # noqa: ARG001 - there is no other
+) -> Response[record.FactorExposuresAnswer]:
+    """Return the exposure to every factor."""
+    return await asked.graded(answers.factor_exposures)
+
+
+@get(f"{PATH}/positions/factor-exposures", tags=TAGS, dependencies=DEPENDENCIES)
+async def position_factor_exposures(
+    asked: Asked,
+    limit: Annotated[int, Parameter(ge=1, le=200)] = 50,
+    offset: Annotated[int, Parameter(ge=0, le=1_000_000)] = 0,
+    symbols: str | None = None,
+) -> Response[record.PositionFactorExposures]:
+    """Return the betas of every position, a page of them; ``symbols`` is a comma-separated choice."""
+    wanted = _split(symbols.upper() if symbols else symbols)
+    make = partial(answers.position_factor_exposures, limit=limit, offset=offset, symbols=wanted)
+    return await asked.graded(make)
+
+
+@get(f"{PATH}/correlation-matrix", tags=TAGS, dependencies=DEPENDENCIES)
+async def correlation_matrix(
+    asked: Asked, lookback_days: Lookback = 90, min_overlap: Overlap = 30, max_symbols: Largest = 25
+) -> Response[record.CorrelationMatrix]:
+    """Return pairwise correlations of the largest positions."""
+    check_overlap(lookback_days, min_overlap)
+    make = partial(
+        answers.correlation_matrix,
+        lookback=lookback_days,
+        min_overlap=min_overlap,
+        max_symbols=max_symbols,
+    )
+    return await asked.graded(make)
+
+
+@get(f"{PATH}/diversification-score", tags=TAGS, dependencies=DEPENDENCIES)
+async def diversification_score(
+    asked: Asked, lookback_days: Lookback = 90, min_overlap: Overlap = 30
+) -> Response[record.DiversificationScore]:
+    """Return the weighted average correlation of the positions."""
+    check_overlap(lookback_days, min_overlap)
+    make = partial(answers.diversification_score, lookback=lookback_days, min_overlap=min_overlap)
+    return await asked.answer(make)
+
+
+@get(f"{PATH}/stress-test", tags=TAGS, dependencies=DEPENDENCIES)
+async def stress_test(asked: Asked, scenarios: str | None = None) -> Response[record.StressTest]:
+    """Return the stress scenarios on today's book; ``scenarios`` is a comma-separated choice of ids."""
+    return await asked.graded(partial(answers.stress_test, scenarios=chosen_scenarios(scenarios)))
 
 
 def chosen_scenarios(text: str | None) -> frozenset[str] | None:
@@ -94,208 +180,6 @@ def chosen_scenarios(text: str | None) -> frozenset[str] | None:
     return wanted
 
 
-def _split(text: str | None) -> frozenset[str] | None:
-    return None if text is None else frozenset(part.strip() for part in text.split(",") if part.strip())
-
-
-@get(f"{PATH}/overview", tags=TAGS)
-async def overview(
-    request: Request[Any, Any, Any], resources: Resources, caller: Caller, portfolio_id: str
-) -> Response[Overview]:
-    """Return value, exposures and P&L."""
-    return await answer(request, resources, caller, portfolio_id, answers.overview)
-
-
-@get(f"{PATH}/factor-exposures", tags=TAGS)
-async def factor_exposures(
-    request: Request[Any, Any, Any],
-    resources: Resources,
-    caller: Caller,
-    portfolio_id: str,
-    use_latest_successful: bool = True,  # noqa: ARG001 - there is no other
-) -> Response[FactorExposuresAnswer]:
-    """Return the exposure to every factor."""
-
-    def make(composed: Composed) -> FactorExposuresAnswer:
-        return answers.factor_exposures(composed, quality_of(resources, composed))
-
-    return await answer(request, resources, caller, portfolio_id, make)
-
-
-@get(f"{PATH}/positions/factor-exposures", tags=TAGS)
-async def position_factor_exposures(
-    request: Request[Any, Any, Any],
-    resources: Resources,
-    caller: Caller,
-    portfolio_id: str,
-    limit: Annotated[int, Parameter(ge=1, le=200)] = 50,
-    offset: Annotated[int, Parameter(ge=0, le=1_000_000)] = 0,
-    symbols: str | None = None,
-) -> Response[PositionFactorExposures]:
-    """Return the betas of every position, a page of them; ``symbols`` is a comma-separated choice."""
-
-    def make(composed: Composed) -> PositionFactorExposures:
-        wanted = _split(symbols.upper() if symbols else symbols)
-        quality = quality_of(resources, composed)
-        return answers.position_factor_exposures(
-            composed, quality, limit=limit, offset=offset, symbols=wanted
-        )
-
-    return await answer(request, resources, caller, portfolio_id, make)
-
-
-@get(f"{PATH}/correlation-matrix", tags=TAGS)
-async def correlation_matrix(
-    request: Request[Any, Any, Any],
-    resources: Resources,
-    caller: Caller,
-    portfolio_id: str,
-    lookback_days: Lookback = 90,
-    min_overlap: Overlap = 30,
-    max_symbols: Annotated[int, Parameter(ge=2, le=50)] = 25,
-) -> Response[CorrelationMatrix]:
-    """Return pairwise correlations of the largest positions."""
-    check_overlap(lookback_days, min_overlap)
-
-    def make(composed: Composed) -> CorrelationMatrix:
-        return answers.correlation_matrix(
-            composed,
-            quality_of(resources, composed),
-            lookback=lookback_days,
-            min_overlap=min_overlap,
-            max_symbols=max_symbols,
-        )
-
-    return await answer(request, resources, caller, portfolio_id, make)
-
-
-@get(f"{PATH}/diversification-score", tags=TAGS)
-async def diversification_score(
-    request: Request[Any, Any, Any],
-    resources: Resources,
-    caller: Caller,
-    portfolio_id: str,
-    lookback_days: Lookback = 90,
-    min_overlap: Overlap = 30,
-) -> Response[DiversificationScore]:
-    """Return the weighted average correlation of the positions."""
-    check_overlap(lookback_days, min_overlap)
-
-    def make(composed: Composed) -> DiversificationScore:
-        return answers.diversification_score(composed, lookback=lookback_days, min_overlap=min_overlap)
-
-    return await answer(request, resources, caller, portfolio_id, make)
-
-
-@get(f"{PATH}/stress-test", tags=TAGS)
-async def stress_test(
-    request: Request[Any, Any, Any],
-    resources: Resources,
-    caller: Caller,
-    portfolio_id: str,
-    scenarios: str | None = None,
-) -> Response[StressTest]:
-    """Return the stress scenarios on today's book; ``scenarios`` is a comma-separated choice of ids."""
-    wanted = chosen_scenarios(scenarios)
-
-    def make(composed: Composed) -> StressTest:
-        return answers.stress_test(composed, quality_of(resources, composed), scenarios=wanted)
-
-    return await answer(request, resources, caller, portfolio_id, make)
-
-
-@get(f"{PATH}/volatility", tags=TAGS)
-async def volatility(
-    request: Request[Any, Any, Any], resources: Resources, caller: Caller, portfolio_id: str
-) -> Response[Volatility]:
-    """Return realized, expected and model volatility."""
-    return await answer(request, resources, caller, portfolio_id, answers.volatility)
-
-
-@get(f"{PATH}/sector-exposure", tags=TAGS)
-async def sector_exposure(
-    request: Request[Any, Any, Any], resources: Resources, caller: Caller, portfolio_id: str
-) -> Response[SectorExposure]:
-    """Return weights by sector against the benchmark."""
-
-    def make(composed: Composed) -> SectorExposure:
-        return answers.sector_exposure(composed, quality_of(resources, composed))
-
-    return await answer(request, resources, caller, portfolio_id, make)
-
-
-@get(f"{PATH}/concentration", tags=TAGS)
-async def concentration(
-    request: Request[Any, Any, Any], resources: Resources, caller: Caller, portfolio_id: str
-) -> Response[ConcentrationAnswer]:
-    """Return how concentrated the book is."""
-
-    def make(composed: Composed) -> ConcentrationAnswer:
-        return answers.concentration(composed, quality_of(resources, composed))
-
-    return await answer(request, resources, caller, portfolio_id, make)
-
-
-@get(f"{PATH}/risk", tags=TAGS)
-async def risk(
-    request: Request[Any, Any, Any], resources: Resources, caller: Caller, portfolio_id: str
-) -> Response[RiskAttribution]:
-    """Return the risk model's volatility, and each factor's and position's share of it."""
-
-    def make(composed: Composed) -> RiskAttribution:
-        return answers.risk(composed, quality_of(resources, composed))
-
-    return await answer(request, resources, caller, portfolio_id, make)
-
-
-@get(f"{PATH}/beta-comparison", tags=TAGS)
-async def beta_comparison(
-    request: Request[Any, Any, Any], resources: Resources, caller: Caller, portfolio_id: str
-) -> Response[BetaComparison]:
-    """Return calculated betas beside the provider's."""
-    return await answer(request, resources, caller, portfolio_id, betas.beta_comparison)
-
-
-@get(f"{PATH}/beta-calculated-90d", tags=TAGS)
-async def calculated_beta(
-    request: Request[Any, Any, Any], resources: Resources, caller: Caller, portfolio_id: str
-) -> Response[CalculatedBeta]:
-    """Return the weighted market beta over 90 sessions."""
-    return await answer(request, resources, caller, portfolio_id, betas.calculated_beta)
-
-
-@get(f"{PATH}/beta-provider-1y", tags=TAGS)
-async def provider_beta(
-    request: Request[Any, Any, Any], resources: Resources, caller: Caller, portfolio_id: str
-) -> Response[ProviderBeta]:
-    """Return the weighted beta of the profiles."""
-    return await answer(request, resources, caller, portfolio_id, betas.provider_beta)
-
-
-@get(f"{PATH}/market-beta", tags=TAGS)
-async def market_beta(
-    request: Request[Any, Any, Any], resources: Resources, caller: Caller, portfolio_id: str
-) -> Response[MarketBeta]:
-    """Return the market beta, weighted and by regression of the portfolio's returns."""
-    return await answer(request, resources, caller, portfolio_id, betas.market_beta)
-
-
-@get(f"{PATH}/spread-factors", tags=TAGS)
-async def spread_factors(
-    request: Request[Any, Any, Any], resources: Resources, caller: Caller, portfolio_id: str
-) -> Response[SpreadFactors]:
-    """Return the exposure to the four spreads, in words too."""
-    return await answer(request, resources, caller, portfolio_id, betas.spread_factors)
-
-
-@get(f"{PATH}/risk-metrics", tags=TAGS, deprecated=True)
-async def risk_metrics(
-    request: Request[Any, Any, Any], resources: Resources, caller: Caller, portfolio_id: str
-) -> Response[RiskMetrics]:
-    """Return beta, volatility and drawdown; ask for volatility, risk and performance instead."""
-    return await answer(request, resources, caller, portfolio_id, betas.risk_metrics)
-
-
 def check_overlap(lookback: int, min_overlap: int) -> None:
     """Refuse to ask for more common sessions than there are."""
     if min_overlap > lookback:
@@ -304,21 +188,15 @@ def check_overlap(lookback: int, min_overlap: int) -> None:
         )
 
 
+def _split(text: str | None) -> frozenset[str] | None:
+    return None if text is None else frozenset(part.strip() for part in text.split(",") if part.strip())
+
+
 HANDLERS = [
-    overview,
+    *map(plain_route, PLAIN),
     factor_exposures,
     position_factor_exposures,
     correlation_matrix,
     diversification_score,
     stress_test,
-    volatility,
-    sector_exposure,
-    concentration,
-    risk,
-    beta_comparison,
-    calculated_beta,
-    provider_beta,
-    market_beta,
-    spread_factors,
-    risk_metrics,
 ]

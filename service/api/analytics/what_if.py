@@ -7,6 +7,7 @@ from litestar import post
 from msgspec import Meta
 
 from service.api.analytics import answers
+from service.api.analytics.asked import quality_of
 from service.api.analytics.records import (
     ConcentrationAnswer,
     DataQuality,
@@ -17,7 +18,6 @@ from service.api.analytics.records import (
     StressTest,
     Volatility,
 )
-from service.api.analytics.routes import quality_of
 from service.api.auth import Caller
 from service.api.problems import ApiError, invalid
 from service.api.resources import Resources

@@ -1,0 +1,67 @@
+"""What a route of one portfolio's analytics is asked, and how it answers: from the book, kept as encoded."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import msgspec
+from litestar import MediaType, Request, Response
+from litestar.concurrency import sync_to_thread
+
+from service import clock
+from service.api.analytics.kept_answers import basis_of
+from service.api.analytics.records import DataQuality, Served
+from service.api.analytics.served import data_quality
+from service.api.auth import Caller
+from service.api.resources import Resources
+from service.composed import Composed
+
+PATH = "/analytics/portfolio/{portfolio_id:str}"
+TAGS = ["analytics"]
+NOTHING = "no_calculations_available"
+Make: TypeAlias = Callable[[Composed], Served]
+encoder = msgspec.json.Encoder()
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request for analytics of one of the caller's portfolios."""
+
+    request: Request[Any, Any, Any]
+    resources: Resources
+    caller: Caller
+    portfolio_id: str
+
+    async def answer(self, make: Make) -> Response[Any]:
+        """Answer from the book and keep the answer, or say that there is no book."""
+        resources, owner = self.resources, self.caller.owner
+        basis = basis_of(resources, owner, self.portfolio_id)
+        if basis is None:
+            nothing = Served(portfolio_id=self.portfolio_id, available=False, reasons=[NOTHING])
+            return Response({**msgspec.structs.asdict(nothing), "metadata": {"reason": NOTHING}})
+
+        def encoded() -> bytes:
+            portfolio = resources.ledger.portfolios.get(owner, self.portfolio_id)
+            return encoder.encode(make(resources.compositions.of(portfolio, basis.market, basis.accounts)))
+
+        key = basis.key(self.request.scope)
+        body = await sync_to_thread(lambda: resources.answers.kept(key, encoded))
+        return Response(body, media_type=MediaType.JSON, headers=basis.headers)
+
+    async def graded(self, make: Callable[[Composed, DataQuality], Served]) -> Response[Any]:
+        """Answer with something that says how complete and how fresh it is."""
+        return await self.answer(lambda composed: make(composed, quality_of(self.resources, composed)))
+
+
+async def asked(
+    request: Request[Any, Any, Any], resources: Resources, caller: Caller, portfolio_id: str
+) -> Asked:
+    """Provide what a route is asked."""
+    return Asked(request, resources, caller, portfolio_id)
+
+
+def quality_of(resources: Resources, composed: Composed) -> DataQuality:
+    """Say how fresh and how complete an answer is today."""
+    closed = clock.last_closed_session(resources.settings)
+    behind = len(clock.sessions_between(composed.market.session, closed)) - 1
+    return data_quality(composed, closed, max(0, behind))
