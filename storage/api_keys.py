@@ -72,6 +72,13 @@ class ApiKeys:
             self._note_use(key.key_id)
         return key
 
+    def valid(self, key_id: str) -> Key | None:
+        """Return the key of an id, None when there is none or it is revoked."""
+        query = _select().where((api_keys.c.key_id == key_id) & api_keys.c.revoked_at.is_(None))
+        with self._ledger.reading() as connection:
+            row = connection.execute(query).one_or_none()
+        return None if row is None else _key(row)
+
     def of(self, owner: str | None = None) -> list[Key]:
         """Return the keys of an owner or of all, the revoked ones too, oldest first."""
         query = _select().order_by(api_keys.c.created_at)

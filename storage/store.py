@@ -4,6 +4,7 @@
 
     <store>/ledger.sqlite       what people entered, what jobs did, and the releases (or a database elsewhere)
     <store>/lake/<table>/       Delta tables
+    <store>/secret.key          what the service signs with
     <store>/analytics.duckdb    views of the newest releases (its drafts lie in .analytics/)
 """
 

@@ -5,6 +5,7 @@ from itertools import count
 from pathlib import Path
 from shutil import copytree
 
+import browsers
 import httpx
 import postgres
 import psycopg
@@ -53,6 +54,17 @@ def ledger(ledger_url):
     opened = ledger_at(ledger_url)
     yield opened
     opened.close()
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """A running browser; skips what asks for it where there is none."""
+    with ExitStack() as running:
+        try:
+            launched = running.enter_context(browsers.launched())
+        except OSError as error:
+            pytest.skip(f"no browser: {error}")
+        yield launched
 
 
 @pytest.fixture(scope="session")

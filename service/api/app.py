@@ -36,6 +36,8 @@ from service.api.data import prices as data_prices
 from service.api.problems import HANDLERS, documented
 from service.api.resources import Resources
 from service.api.timeouts import within
+from service.pages.router import pages
+from service.pages.sessions import Sessions
 
 MAX_BODY = 1024 * 1024
 FAMILIES = (
@@ -68,13 +70,15 @@ def create_app(resources: Resources, *, open_to_all: bool = False) -> Litestar:
         documented([handler for family in families for handler in family.HANDLERS])
         for families in ((*FAMILIES, *(sql,) * resources.settings.sql_page), KEPT_FAMILIES)
     )
-    admitted = [admitting(Doorkeeper(resources.ledger, open_to_all=open_to_all))]
+    doorkeeper, sessions = Doorkeeper(resources.ledger, open_to_all=open_to_all), Sessions(resources.secret)
+    admitted = [admitting(doorkeeper)]
     return Litestar(
         route_handlers=[
             Router("/", route_handlers=[*health.HANDLERS, *documented(docs.HANDLERS)]),
             Router("/api/v1", route_handlers=first, middleware=admitted),
             Router("/api/v1", route_handlers=kept, middleware=[*admitted, keeping(resources)]),
             Router("/api/v2", route_handlers=documented([onboarding.simple]), middleware=admitted),
+            pages(doorkeeper, sessions),
         ],
         dependencies={
             "resources": Provide(_resources, sync_to_thread=False),
@@ -86,7 +90,7 @@ def create_app(resources: Resources, *, open_to_all: bool = False) -> Litestar:
         middleware=[within(resources.settings.request_seconds)],
         openapi_config=_openapi(),
         request_max_body_size=MAX_BODY,
-        state=State({"resources": resources}),
+        state=State({"resources": resources, "sessions": sessions}),
     )
 
 

@@ -1,6 +1,7 @@
 """Who is calling, and whether they may: API keys by header, scopes by route."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -8,8 +9,10 @@ from litestar.connection import ASGIConnection
 from litestar.exceptions import NotAuthorizedException, PermissionDeniedException
 from litestar.types import ASGIApp, Middleware, Receive, Scope, Send
 
+from storage.api_keys import Key
 from storage.ledger import Ledger
 
+Name: TypeAlias = tuple[str, str | None]  # what a caller is known by: a secret, or the id of a key
 Right: TypeAlias = Literal["read", "write", "admin", "sql"]
 SCOPES: tuple[Right, ...] = ("read", "write", "admin", "sql")
 LOCAL_OWNER = "local"
@@ -36,24 +39,36 @@ class Doorkeeper:
 
     def __init__(self, ledger: Ledger, *, open_to_all: bool) -> None:
         self._ledger, self._open = ledger, open_to_all
-        self._known: dict[str | None, tuple[float, Caller | None]] = {}
+        self._known: dict[Name, tuple[float, Caller | None]] = {}
 
     def caller(self, secret: str | None) -> Caller | None:
         """Return who a secret belongs to, None for nobody."""
+        return self._remembered(("secret", secret), lambda: self._looked_up(secret))
+
+    def holder(self, key_id: str) -> Caller | None:
+        """Return who a key belongs to, None when it opens nothing any more."""
+        return self._remembered(("id", key_id), lambda: _caller(self._ledger.api_keys.valid(key_id)))
+
+    def _remembered(
+        self, name: tuple[str, str | None], look_up: Callable[[], Caller | None]
+    ) -> Caller | None:
         now = time.monotonic()
-        until, caller = self._known.get(secret, (0.0, None))
+        until, caller = self._known.get(name, (0.0, None))
         if now >= until:
-            caller = self._looked_up(secret)
+            caller = look_up()
             if len(self._known) >= REMEMBERED_KEYS:
                 self._known.clear()
-            self._known[secret] = (now + REMEMBERED_SECONDS, caller)
+            self._known[name] = (now + REMEMBERED_SECONDS, caller)
         return caller
 
     def _looked_up(self, secret: str | None) -> Caller | None:
         if secret is None:
             return LOCAL if self._open and not has_keys(self._ledger) else None
-        key = self._ledger.api_keys.find(secret)
-        return Caller(key.owner, frozenset(key.scopes)) if key else None
+        return _caller(self._ledger.api_keys.find(secret))
+
+
+def _caller(key: Key | None) -> Caller | None:
+    return Caller(key.owner, frozenset(key.scopes)) if key else None
 
 
 def has_keys(ledger: Ledger) -> bool:

@@ -63,7 +63,12 @@ def create(resources: Resources, caller: Caller, data: PortfolioDraft) -> Portfo
 @get("/portfolios", sync_to_thread=True, tags=TAGS)
 def listed(resources: Resources, caller: Caller, include_inactive: bool = False) -> PortfolioList:
     """List the caller's portfolios, those that are inactive only when asked for."""
-    known = resources.ledger.portfolios.of(caller.owner)
+    return portfolio_list(resources, caller.owner, include_inactive=include_inactive)
+
+
+def portfolio_list(resources: Resources, owner: str, *, include_inactive: bool) -> PortfolioList:
+    """Return an owner's portfolios with what they are worth."""
+    known = resources.ledger.portfolios.of(owner)
     chosen = [each for each in known if each.is_active or include_inactive]
     counts = resources.ledger.positions.counts([each.portfolio_id for each in chosen])
     items = [item(resources, each, counts[each.portfolio_id]) for each in chosen]

@@ -153,7 +153,7 @@ def handle_client(request: Request[Any, Any, Any], error: ClientException) -> Re
 
 def handle_domain(request: Request[Any, Any, Any], error: StorageError | RidgelineError) -> Response[Problem]:
     """Answer errors of storage and service by whether the request or the moment is wrong."""
-    status, code = _status(error)
+    status, code = status_of(error)
     headers = {"Retry-After": "5"} if status == 503 else None
     return problem(request, status, code, str(error), headers)
 
@@ -169,7 +169,8 @@ def handle_bug(request: Request[Any, Any, Any], error: Exception) -> Response[Pr
     return problem(request, 500, "internal_error", "this is a fault of the service; its log says more")
 
 
-def _status(error: StorageError | RidgelineError) -> tuple[int, str]:
+def status_of(error: StorageError | RidgelineError) -> tuple[int, str]:
+    """Return the status and the code of an error of storage or service."""
     table: dict[type[Exception], tuple[int, str]] = {
         NotFound: (404, "not_found"),
         Taken: (409, "taken"),

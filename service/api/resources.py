@@ -10,6 +10,7 @@ from service.settings import Settings
 from service.sql_queries import SqlQueries
 from storage.ledger import Ledger
 from storage.portfolios import Portfolio
+from storage.secret import signing_secret
 from storage.store import Store
 
 ANSWER_BYTES = 128 << 20
@@ -21,7 +22,10 @@ class NotReadyError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """The store, its live book, portfolios composed on it, their snapshots, answers as encoded, queries."""
+    """The store, its live book, portfolios composed on it, their snapshots, answers as encoded, queries.
+
+    ``secret`` is what sessions of the pages are signed with.
+    """
 
     store: Store
     settings: Settings
@@ -30,6 +34,7 @@ class Resources:
     snapshots: Snapshots
     answers: Memo[bytes]
     queries: SqlQueries
+    secret: bytes
 
     @property
     def ledger(self) -> Ledger:
@@ -57,6 +62,6 @@ class Resources:
 def make_resources(store: Store, settings: Settings) -> Resources:
     """Return resources whose book is not loaded yet."""
     live, compositions = LiveBook(store, settings.option_rate), Compositions(store.ledger)
-    snapshots = Snapshots(store, settings, live)
-    answers: Memo[bytes] = Memo(ANSWER_BYTES, size_of=len)
-    return Resources(store, settings, live, compositions, snapshots, answers, SqlQueries(store))
+    snapshots, answers = Snapshots(store, settings, live), Memo[bytes](ANSWER_BYTES, size_of=len)
+    queries, secret = SqlQueries(store), signing_secret(store.path)
+    return Resources(store, settings, live, compositions, snapshots, answers, queries, secret)

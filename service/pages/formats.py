@@ -1,0 +1,77 @@
+"""Numbers and words as people read them; what does not exist says so. Imports the standard library alone."""
+
+from collections.abc import Callable
+from typing import Any
+
+MISSING = "n/a"
+STEPS = ((1e12, "T"), (1e9, "B"), (1e6, "M"))
+
+
+def money(value: float | None, decimals: int = 0) -> str:
+    """Return an amount with its thousands apart."""
+    return MISSING if value is None else _signed(f"{value:,.{decimals}f}")
+
+
+def short_money(value: float | None) -> str:
+    """Return an amount to three digits: 1.25M."""
+    if value is None:
+        return MISSING
+    for size, letter in STEPS:
+        if abs(value) >= size:
+            return _signed(f"{value / size:.2f}{letter}")
+    return money(value)
+
+
+def gain(value: float | None) -> str:
+    """Return an amount with its sign."""
+    return MISSING if value is None else _signed(f"{value:+,.0f}")
+
+
+def percent(value: float | None, decimals: int = 1) -> str:
+    """Return a decimal as a percentage."""
+    return MISSING if value is None else _signed(f"{100 * value:.{decimals}f}%")
+
+
+def points(value: float | None) -> str:
+    """Return what is a percentage already."""
+    return percent(None if value is None else value / 100)
+
+
+def number(value: float | None, decimals: int = 2) -> str:
+    """Return a number with so many decimals."""
+    return MISSING if value is None else _signed(f"{value:,.{decimals}f}")
+
+
+def quantity(value: float | None) -> str:
+    """Return a quantity with the decimals that it has."""
+    return MISSING if value is None else _signed(f"{value:,.6f}".rstrip("0").rstrip("."))
+
+
+def words(code: str) -> str:
+    """Return a code as words."""
+    return code.replace("_", " ")
+
+
+def moment(timestamp: str | None) -> str:
+    """Return a timestamp to the second, UTC."""
+    return MISSING if timestamp is None else timestamp[:19].replace("T", " ")
+
+
+def _signed(text: str) -> str:
+    """Write a real minus, and none before a zero."""
+    if text.startswith("-") and not any(each in "123456789" for each in text):
+        text = text[1:]
+    return text.replace("-", "−")
+
+
+FILTERS: dict[str, Callable[..., Any]] = {
+    "money": money,
+    "short_money": short_money,
+    "gain": gain,
+    "percent": percent,
+    "points": points,
+    "number": number,
+    "quantity": quantity,
+    "words": words,
+    "moment": moment,
+}

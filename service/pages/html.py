@@ -1,0 +1,76 @@
+"""Templates as pages: what each may use, and the session that its forms belong to."""
+
+from typing import Any, NamedTuple
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from litestar import MediaType, Request, Response
+from litestar.datastructures import Cookie
+
+from service.pages.assets import asset_url
+from service.pages.door import TOKEN, session_of, visitor_of
+from service.pages.formats import FILTERS
+from service.pages.sending import answer
+from service.pages.sessions import COOKIE, SECONDS, Session, Sessions
+
+
+class Entry(NamedTuple):
+    """A page that the head of every page leads to, for callers with a scope."""
+
+    title: str
+    path: str
+    scope: str
+
+
+NAVIGATION = (
+    Entry("Portfolios", "/", "read"),
+    Entry("New portfolio", "/onboarding", "write"),
+)
+
+templates = Environment(
+    loader=PackageLoader("service.pages"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+templates.filters.update(FILTERS)
+templates.globals.update(asset_url=asset_url, token_name=TOKEN)
+
+
+def page(
+    request: Request[Any, Any, Any], template: str, *, status: int = 200, **values: Any
+) -> Response[bytes]:
+    """Render a template with values of its own and those that every page has.
+
+    These are ``caller``, ``navigation`` as far as they may go, ``here`` (the path) and ``form_token``.
+    """
+    caller, session = visitor_of(request), session_of(request)
+    known = {
+        "caller": caller,
+        "here": request.url.path,
+        "navigation": [entry for entry in NAVIGATION if caller and entry.scope in caller.scopes],
+        "form_token": sessions_of(request).token(session),
+        "signed_in": bool(session.key_id),
+    }
+    body = templates.get_template(template).render(known | values).encode()
+    cookies = [session_cookie(request, session)] if request.scope["state"]["is_new"] else []
+    return answer(request, body, MediaType.HTML, status=status, cookies=cookies)
+
+
+def sessions_of(request: Request[Any, Any, Any]) -> Sessions:
+    """Return what knows the sessions of this service."""
+    sessions: Sessions = request.app.state.sessions
+    return sessions
+
+
+def session_cookie(request: Request[Any, Any, Any], session: Session) -> Cookie:
+    """Return the cookie of a session: for this site alone, and out of reach of scripts."""
+    return Cookie(
+        key=COOKIE,
+        value=sessions_of(request).cookie(session),
+        max_age=SECONDS,
+        path="/",
+        httponly=True,
+        samesite="strict",
+        secure=request.url.scheme == "https",
+    )

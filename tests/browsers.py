@@ -1,0 +1,66 @@
+"""A real browser for the tests of pages, and what they ask of every page. Imports playwright."""
+
+import os
+from contextlib import contextmanager
+from pathlib import Path
+
+from playwright.sync_api import sync_playwright
+
+CHROMIUM = Path("/usr/bin/chromium")
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+ARTIFACTS = Path(__file__).parent / "artifacts"
+SIZES = {"desk": {"width": 1280, "height": 900}, "phone": {"width": 375, "height": 740}}
+
+
+@contextmanager
+def launched():
+    """A browser of Debian's Chromium; ``OSError`` where there is none."""
+    path = Path(os.environ.get("CHROMIUM", CHROMIUM))
+    if not path.exists():
+        raise OSError(f"{path} is not there; apt-get install chromium, or set CHROMIUM")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=list(FLAGS))
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+@contextmanager
+def visiting(browser, url, *, size="desk", scheme="light", **options):
+    """A page of a new visitor; complaints of its security policy and its scripts fail the test."""
+    context = browser.new_context(base_url=url, viewport=SIZES[size], color_scheme=scheme, **options)
+    context.set_default_timeout(10_000)
+    page, complaints = context.new_page(), []
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("console", lambda said: complaints.append(said.text) if is_complaint(said) else None)
+    try:
+        yield page
+        assert not complaints
+    finally:
+        context.close()
+
+
+def is_complaint(said):
+    """Whether a line of the console is about a policy or a script; a status of 4xx is the test's own."""
+    return said.type == "error" and "the server responded with a status of" not in said.text
+
+
+def keep_pictures(browser, url, path, name, *, ready="main", cookies=()):
+    """Write screenshots of a page in light and dark, on a desk and a phone."""
+    ARTIFACTS.mkdir(exist_ok=True)
+    for scheme in ("light", "dark"):
+        for size in SIZES:
+            with visiting(browser, url, size=size, scheme=scheme) as page:
+                page.context.add_cookies(list(cookies))
+                page.goto(path, wait_until="networkidle")
+                page.wait_for_selector(ready)
+                page.screenshot(path=ARTIFACTS / f"{name}-{scheme}-{size}.png", full_page=True)

@@ -1,0 +1,110 @@
+"""Signing in with a key: the session, its end, its forms, and a page that nobody else sees."""
+
+import re
+
+import httpx
+import pytest
+from browsers import keep_pictures, visiting
+from owners import keys_of
+from service_process import serving
+
+from service.pages.sessions import SECONDS, Sessions
+from storage.store import open_store
+
+
+@pytest.fixture(scope="module")
+def secrets(store):
+    return keys_of(store)
+
+
+@pytest.fixture(scope="module")
+def url(store, secrets):
+    with serving(store) as url:
+        yield url
+
+
+def token_on(client, path="/login"):
+    return re.search(r'name="form_token" value="(\w+)"', client.get(path).text)[1]
+
+
+def signed_in(client, secret, **fields):
+    form = {"form_token": token_on(client), "key": secret} | fields
+    return client.post("/login", data=form)
+
+
+def test_nobody_sees_a_page_without_a_key(url):
+    answer = httpx.get(f"{url}/?y=1")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/login?next=/")
+
+
+def test_a_key_opens_a_session_until_it_is_revoked(url, store):
+    with open_store(store) as opened:
+        key, secret = opened.ledger.api_keys.create("eve", "tablet", ("read",))
+    with httpx.Client(base_url=url) as client:
+        answer = signed_in(client, secret, next="/onboarding")
+        assert (answer.status_code, answer.headers["location"]) == (303, "/onboarding")
+        cookie = answer.headers["set-cookie"]
+        assert "HttpOnly" in cookie
+        assert "SameSite=strict" in cookie
+        assert secret not in cookie
+        assert client.get("/").status_code == 200
+        with open_store(store) as opened:
+            opened.ledger.api_keys.revoke(key.key_id)
+        codes = (client.get("/").status_code for _ in range(4000))
+        assert next(code for code in codes if code != 200) == 303
+
+
+@pytest.mark.parametrize(
+    "target", ["//evil.example", "https://evil.example", "/\\evil.example", "javascript:alert(1)", "/a\nb"]
+)
+def test_a_session_leads_to_this_site_alone(url, secrets, target):
+    with httpx.Client(base_url=url) as client:
+        assert signed_in(client, secrets["ann"], next=target).headers["location"] == "/"
+
+
+def test_a_wrong_key_and_a_foreign_form(url, secrets):
+    with httpx.Client(base_url=url) as client, httpx.Client(base_url=url) as other:
+        wrong = signed_in(client, "rl_wrong")
+        assert (wrong.status_code, "No valid key" in wrong.text) == (401, True)
+        form = {"form_token": token_on(other), "key": secrets["ann"]}
+        assert client.post("/login", data=form).status_code == 403
+        assert client.post("/login", data={"key": secrets["ann"]}).status_code == 403
+        assert httpx.post(f"{url}/login", data=form).status_code == 403
+
+
+def test_sessions_end_and_cannot_be_forged(monkeypatch):
+    sessions, others = Sessions(b"one"), Sessions(b"other")
+    session = sessions.new("key")
+    cookie = sessions.cookie(session)
+    assert sessions.read(cookie) == session
+    assert others.read(cookie) is None
+    assert sessions.read(cookie.replace(".key.", ".yek.")) is None
+    for broken in ("", ".", "a.b.c", f"{cookie}x", "\N{GREEK SMALL LETTER ALPHA}." * 3):
+        assert sessions.read(broken) is None
+    monkeypatch.setattr("service.pages.sessions._now", lambda: session.ends)
+    assert sessions.read(cookie) is None
+    assert SECONDS == 12 * 3600
+
+
+def test_a_secret_that_only_its_owner_reads(store, url):
+    assert (store / "secret.key").stat().st_mode & 0o777 == 0o600
+
+
+def test_in_and_out_with_a_browser(browser, url, secrets):
+    with visiting(browser, url) as page:
+        page.goto("/")
+        assert page.url == f"{url}/login?next=/"
+        page.get_by_label("API key").fill("rl_wrong")
+        page.get_by_role("button", name="Sign in").click()
+        page.get_by_role("alert").wait_for()
+        page.get_by_label("API key").fill(secrets["ann"])
+        page.get_by_role("button", name="Sign in").click()
+        page.get_by_role("heading", name="Portfolios", exact=True).wait_for()
+        page.get_by_role("button", name="Sign out").click()
+        page.get_by_label("API key").wait_for()
+        page.goto("/")
+        assert "/login" in page.url
+
+
+def test_pictures(browser, url):
+    keep_pictures(browser, url, "/login", "login")
