@@ -52,6 +52,20 @@ def last_closed_session(settings: Settings) -> date:
     return _session_until(day)
 
 
+def due_session(settings: Settings) -> date:
+    """Return the newest session whose nightly batch was due, by the clock in New York."""
+    local = now(settings)
+    due = local.time() >= time.fromisoformat(settings.batch_time)
+    return _session_until(local.date() if due else local.date() - timedelta(days=1))
+
+
+def next_due(settings: Settings) -> datetime:
+    """Return when the next nightly batch is due, in New York time."""
+    after = due_session(settings) + timedelta(days=1)
+    session: date = sessions_between(after, after + timedelta(days=30))[0].item()
+    return datetime.combine(session, time.fromisoformat(settings.batch_time), NEW_YORK)
+
+
 @lru_cache(maxsize=16)
 def _session_until(day: date) -> date:
     session: date = sessions_until(day, 1)[0].item()

@@ -22,7 +22,7 @@ from engine.concentration import Concentration, SectorWeights, concentration, se
 from engine.stress import StressResult, stress
 from engine.valuation import Positions, Valuation, joined, value_positions
 from service.live_book import Accounts, Market
-from service.lots import is_expired, positions_of
+from service.lots import is_expired, positions_of, realized_pnl
 from service.memo import Memo
 from service.splits import in_shares_of
 from storage.ledger import Ledger
@@ -39,7 +39,8 @@ class Composed:
     """A portfolio's open positions and what one release says about them, each part when it is asked for.
 
     ``equity`` is the account's net asset value by its newest ``snapshot``, as entered before the first one;
-    None for the sum of its parts. ``expired`` are the symbols of options that are no longer in the book.
+    None for the sum of its parts. ``expired`` are the symbols of options that are no longer in the book, and
+    ``closed`` the positions that their owner has closed.
     """
 
     market: Market
@@ -49,6 +50,13 @@ class Composed:
     held: tuple[Position, ...] = ()
     snapshot: Snapshot | None = None
     expired: tuple[str, ...] = ()
+    closed: tuple[Position, ...] = ()
+
+    @cached_property
+    def realized_pnl(self) -> float:
+        """What the closed positions whose exit price is known have earned since their entry."""
+        gains = [realized_pnl(position.lot, self.split_factor(position)) for position in self.closed]
+        return sum(gain for gain in gains if gain is not None)
 
     @cached_property
     def places(self) -> dict[str, int]:
@@ -163,6 +171,7 @@ class Compositions:
 
     def _compose(self, portfolio: Portfolio, market: Market, snapshot: Snapshot | None) -> Composed:
         stored = self._ledger.positions.of(portfolio.portfolio_id)
+        closed = tuple(each for each in stored if each.lot.exit_date is not None)
         stored = [each for each in stored if each.lot.exit_date is None]
         expired = tuple(each.lot.symbol for each in stored if is_expired(each.lot, market.session))
         held = tuple(each for each in stored if not is_expired(each.lot, market.session))
@@ -177,7 +186,7 @@ class Compositions:
         positions = in_shares_of(market.book.as_of, positions, entered, market.splits)
         equity = None if portfolio.starting_equity is None else float(portfolio.starting_equity)
         nav = equity if snapshot is None else snapshot["nav"]
-        return Composed(market, positions, nav, portfolio, held, snapshot, expired)
+        return Composed(market, positions, nav, portfolio, held, snapshot, expired, closed)
 
 
 def _entered(position: Position, portfolio: Portfolio | None, market: Market) -> date:

@@ -6,6 +6,8 @@ from datetime import date
 from threading import Lock
 from typing import Any, Literal, TypeAlias
 
+import polars as pl
+
 from engine import prices_asof
 from engine.book import SymbolBook
 from service.book_loader import benchmark_weights, computed_sessions, load_book, newest_profiles
@@ -51,7 +53,11 @@ class Market:
 
 @dataclass(frozen=True, slots=True)
 class Accounts:
-    """The newest snapshot of each portfolio, by its id, as a release of the portfolio layer has them."""
+    """The newest snapshot of each portfolio, by its id, as a release of the portfolio layer has them.
+
+    Beside the columns of the table each has ``month_pnl`` and ``year_pnl``: P&L since the last snapshot of
+    the month and of the year before, since the first one where there is none.
+    """
 
     release: int
     snapshots: dict[str, dict[str, Any]]
@@ -104,14 +110,29 @@ class LiveBook:
     def _refresh_accounts(self) -> None:
         release = self._store.release(layer="portfolio")
         if release.number != self.accounts.release:
-            rows = self._store.read("portfolio_snapshots", release=release).sort("session")
-            newest = rows.unique("portfolio_id", keep="last").iter_rows(named=True)
-            self.accounts = Accounts(release.number, {row["portfolio_id"]: row for row in newest})
+            rows = newest_snapshots(self._store.read("portfolio_snapshots", release=release))
+            found = {row["portfolio_id"]: row for row in rows.iter_rows(named=True)}
+            self.accounts = Accounts(release.number, found)
 
     def _loaded(self, release: Release) -> Market | None:
         if not len(computed_sessions(self._store, release)):
             return None
         return market_at(self._store, release, option_rate=self._option_rate)
+
+
+def newest_snapshots(snapshots: pl.DataFrame) -> pl.DataFrame:
+    """Return the newest row of each portfolio, and what it has earned in its month and its year."""
+    rows = snapshots.sort("session")
+    newest = rows.unique("portfolio_id", keep="last")
+    session, earned = pl.col("session"), pl.col("cumulative_pnl")
+    month = session.last().dt.month_start()
+    year = month.dt.replace(month=1)
+    earlier = rows.group_by("portfolio_id").agg(
+        earned.filter(session < since).last().fill_null(0.0).alias(name)
+        for name, since in (("month_pnl", month), ("year_pnl", year))
+    )
+    since = newest.join(earlier, on="portfolio_id", how="left")
+    return since.with_columns((earned - pl.col(name)).alias(name) for name in ("month_pnl", "year_pnl"))
 
 
 def market_at(store: Store, release: Release, asof: date | None = None, *, option_rate: float) -> Market:

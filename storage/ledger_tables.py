@@ -72,6 +72,7 @@ positions = sa.Table(
     sa.Column("created_at", sa.Text, nullable=False),
     sa.Column("updated_at", sa.Text, nullable=False),
     sa.Column("deleted_at", sa.Text),
+    sa.Column("held_session", sa.Date),
 )
 sa.Index("positions_by_portfolio", positions.c.portfolio_id, positions.c.number)
 

@@ -57,12 +57,14 @@ class PositionQueries:
             return [_position(row) for row in connection.execute(query).all()]
 
     def frame(self, portfolio_ids: Sequence[str]) -> pl.DataFrame:
-        """Return the positions of portfolios as columns, sooner; quantities and prices as doubles."""
+        """Return the positions of portfolios as columns, sooner; quantities and prices as doubles.
+
+        ``held_session`` is that of the last snapshot that had a closed part in the lot it was a part of.
+        """
         query = _live().where(positions.c.portfolio_id.in_(portfolio_ids))
         ordered = query.order_by(positions.c.portfolio_id, positions.c.number)
-        columns = (
-            positions.c[name] for name in ("portfolio_id", "position_id", "entered_session", *LOT_FIELDS)
-        )
+        own = ("portfolio_id", "position_id", "entered_session", "held_session")
+        columns = (positions.c[name] for name in (*own, *LOT_FIELDS))
         return self._ledger.frame(ordered.with_only_columns(*columns))
 
     def marks_frame(self, portfolio_ids: Sequence[str]) -> pl.DataFrame:
@@ -120,6 +122,7 @@ class PositionQueries:
         exit_price: Decimal | None = None,
         *,
         quantity: Decimal | None = None,
+        held_session: date | None = None,
     ) -> str:
         """Close a position, or a part of it, and return the id of what is closed.
 
@@ -128,6 +131,8 @@ class PositionQueries:
         quantity : Decimal, optional
             How much to close, above 0 for a short position too; all when not given. What stays open keeps the
             id; the closed part becomes a position of its own, with the same marks.
+        held_session : date, optional
+            Session of the newest snapshot of the portfolio: it has a closed part as long as no other follows.
 
         Raises
         ------
@@ -146,6 +151,7 @@ class PositionQueries:
             lot = replace(position.lot, quantity=part, exit_date=exit_date, exit_price=exit_price)
             entered = position.entered_session
             [new] = insert(connection, portfolio_id, [lot], entered_session=entered, notes=position.notes)
+            _update(connection, portfolio_id, new, {"held_session": held_session})
             _copy_marks(connection, position_id, new)
             return new
 

@@ -51,20 +51,27 @@ class Writer:
         *,
         sessions: tuple[date, date] | None = None,
         symbols: Iterable[str] | None = None,
+        portfolios: Iterable[str] | None = None,
     ) -> None:
-        """Put the frame in the place of all rows within the sessions (both included) and of the symbols.
+        """Put the frame in the place of all rows within the sessions (both included), of symbols, portfolios.
 
-        Without either, of the whole table. ``InvalidFrame`` when the frame holds a row outside.
+        Without any of them, of the whole table. ``InvalidFrame`` when the frame holds a row outside.
         """
         with self._changing(table) as (entry, delta):
-            writes.replace(self._lake, entry, delta, frame, selection(entry, sessions, symbols))
+            wanted = selection(entry, sessions, symbols, portfolios)
+            writes.replace(self._lake, entry, delta, frame, wanted)
 
     def delete(
-        self, table: str, *, sessions: tuple[date, date] | None = None, symbols: Iterable[str] | None = None
+        self,
+        table: str,
+        *,
+        sessions: tuple[date, date] | None = None,
+        symbols: Iterable[str] | None = None,
+        portfolios: Iterable[str] | None = None,
     ) -> None:
-        """Delete the rows within the sessions (both included) and of the symbols; without either, all."""
+        """Delete the rows within the sessions (both included), of symbols, of portfolios; else all."""
         nothing = pl.DataFrame(schema=table_named(table).schema)
-        self.replace(table, nothing, sessions=sessions, symbols=symbols)
+        self.replace(table, nothing, sessions=sessions, symbols=symbols, portfolios=portfolios)
 
     def read(
         self,

@@ -11,6 +11,7 @@ import pytest
 from service.cli.app import run
 from service.cli.progress import TerminalProgress
 from service.csv_import.parsing import parse_positions
+from service.errors import UsageError
 from service.jobs.portfolio_refresh import refresh_portfolios
 from service.settings import Settings
 from storage.equity_changes import EquityChange
@@ -174,6 +175,25 @@ def test_a_lot_that_is_closed_between_two_missing_sessions_earns_once(store):
     assert rows["realized_pnl"].to_list().count(0.0) == len(rows) - 1
 
 
+def test_a_part_whose_sale_became_known_late_earns_what_its_price_was_better(store):
+    portfolio_id, other = enter(store), enter(store, "Other")
+    with TerminalProgress() as progress:
+        refresh_portfolios(store, Settings(backfill_sessions=6), progress)
+    sold_on = snapshots(store, portfolio_id)["session"][-1]
+    spy = next(p for p in store.ledger.positions.of(portfolio_id) if p.lot.symbol == "SPY")
+    close = closes(store, "SPY")[sold_on]
+    sale = {"quantity": Decimal(30), "held_session": sold_on}
+    store.ledger.positions.close(portfolio_id, spy.position_id, sold_on, Decimal(str(close)) + 2, **sale)
+    refresh(store)
+    sold, plain = (
+        snapshots(store, each).filter(pl.col("session") > sold_on) for each in (portfolio_id, other)
+    )
+    prices = [closes(store, "SPY")[day] for day in [sold_on, *sold["session"]]]
+    kept = plain["pnl"].to_numpy() - 30 * np.diff(prices)
+    assert np.allclose(sold["pnl"].to_numpy() - kept, [30 * 2, 0, 0, 0], atol=1e-6)
+    assert np.isclose(sold["realized_pnl"][0], 30 * (close + 2 - 100))
+
+
 def test_one_portfolio_alone(store):
     one, other = enter(store), enter(store, "Other")
     refresh(store, portfolio_ids=[one])
@@ -196,3 +216,45 @@ def test_exposures_and_stress_are_stored_beside(store):
         assert len(store.read(table).filter(pl.col("portfolio_id") == portfolio_id)) == 10 * n_rows
     history = store.sql(f"select count(*) from portfolio_history('{portfolio_id}')")
     assert history.item() == 10
+
+
+def test_sessions_taken_again_stay_readable_in_the_release_before(store):
+    one, other = enter(store), enter(store, "Other")
+    first = refresh(store)
+    lots = store.ledger.positions.of(one)
+    spy = next(lot for lot in lots if lot.lot.symbol == "SPY")
+    store.ledger.positions.update(one, spy.position_id, quantity=Decimal(200))
+    again = refresh(store, portfolio_ids=[one], sessions=(date(2024, 6, 20), date(2024, 6, 21)), force=True)
+    assert again.sessions[0] == "2024-06-20" and again.sessions[-1] == str(LAST)
+    old = store.read("portfolio_snapshots", release=first.release).sort("portfolio_id", "session")
+    new = store.read("portfolio_snapshots").sort("portfolio_id", "session")
+    assert len(old) == len(new) == 20
+    kept = (pl.col("portfolio_id") == other) | (pl.col("session") < date(2024, 6, 20))
+    assert new.filter(kept).equals(old.filter(kept))
+    changed = new.filter(~kept)["pnl"] - old.filter(~kept)["pnl"]
+    close = closes(store, "SPY")
+    days = snapshots(store, one)["session"].to_list()
+    moves = [
+        100 * (close[day] - close[days[at - 1]]) for at, day in enumerate(days) if day >= date(2024, 6, 20)
+    ]
+    assert np.allclose(changed, moves)
+    for table in ("position_values", "portfolio_exposures", "stress_results", "correlations"):
+        keys = store.read(table).select("portfolio_id", "session").unique()
+        assert len(keys) == 20
+
+
+def test_sessions_to_take_again_must_be_said_and_not_begin_before_the_first_snapshot(store):
+    enter(store)
+    with pytest.raises(UsageError, match="say which"):
+        refresh(store, force=True)
+    with pytest.raises(UsageError, match="exchange"):
+        refresh(store, sessions=(LAST, START))
+    with pytest.raises(UsageError, match="first snapshot on 2024-06-14"):
+        refresh(store, sessions=(date(2024, 6, 13), LAST), force=True)
+    assert store.read("portfolio_snapshots").is_empty()
+
+
+def test_a_range_of_sessions_alone(store):
+    portfolio_id = enter(store)
+    refresh(store, sessions=(START, date(2024, 6, 20)))
+    assert snapshots(store, portfolio_id)["session"][-1] == date(2024, 6, 20)

@@ -26,6 +26,15 @@ def computed(sample_store, tmp_path_factory):
     return path
 
 
+def runs_of(path, portfolio_ids):
+    """The id of a run that was started for other portfolios, or for all."""
+    with open_store(path) as store:
+        scope = None if portfolio_ids is None else {"portfolio_ids": portfolio_ids}
+        run = store.ledger.runs.start("portfolio_refresh", triggered_by="cron", scope=scope)
+        store.ledger.runs.finish(run.run_id, "completed")
+    return run.run_id
+
+
 def test_calculate_takes_what_is_missing_once(computed):
     with open_store(computed) as store:
         draft = Portfolio("Main", "Main", starting_equity=Decimal(50_000), starting_session=START)
@@ -51,6 +60,10 @@ def test_calculate_takes_what_is_missing_once(computed):
         again = client.post(f"/portfolio/{portfolio_id}/calculate").json()
         assert again["message"] == "Nothing was missing"
         assert client.get(f"/portfolios/{portfolio_id}/batch-status/none").json()["status"] == "idle"
+        of_another = runs_of(computed, ["somebody's"])
+        for foreign in (of_another, runs_of(computed, None)):
+            status = client.get(f"/portfolios/{portfolio_id}/batch-status/{foreign}").json()
+            assert (status["status"], status["started_at"], status["triggered_by"]) == ("idle", None, None)
         assert client.post("/portfolios/none/calculate").status_code == 404
 
 

@@ -12,6 +12,7 @@ from service_process import serving
 
 from service.cli.app import run
 from service.csv_import.parsing import parse_positions
+from service.live_book import newest_snapshots
 from storage.portfolios import Portfolio
 from storage.store import open_store
 
@@ -30,12 +31,16 @@ def path(sample_store, tmp_path_factory):
     return path
 
 
-@pytest.fixture(scope="module")
-def portfolio_id(path):
+def enter(path, name):
     with open_store(path) as store:
-        draft = Portfolio("Main", "Main", starting_equity=Decimal(50_000), starting_session=START)
+        draft = Portfolio(name, name, starting_equity=Decimal(50_000), starting_session=START)
         lots = parse_positions(LOTS, "x.csv", today=date(2026, 1, 1))
         return store.ledger.portfolios.create("local", draft, lots).portfolio_id
+
+
+@pytest.fixture(scope="module")
+def portfolio_id(path):
+    return enter(path, "Main")
 
 
 @pytest.fixture(scope="module")
@@ -176,3 +181,60 @@ def test_what_if_without_a_portfolio(client):
 )
 def test_what_if_of_nonsense(client, body):
     assert client.post("/analytics/what-if", json=body).status_code == 422
+
+
+def test_a_late_sale_of_a_part_remembers_the_snapshot_that_had_it(client, path):
+    portfolio_id = enter(path, "Seller")
+    spy, other = (
+        each["id"]
+        for each in client.get("/data/positions/details", params={"portfolio_id": portfolio_id}).json()[
+            "positions"
+        ][:2]
+    )
+    sale = {"exit_date": str(START), "exit_price": 100, "close_quantity": 5}
+    early = client.put(f"/positions/{other}", json=sale).json()["closed_position_id"]
+    assert client.post(f"/portfolios/{portfolio_id}/calculate").status_code == 200
+    late = client.put(f"/positions/{spy}", json=sale).json()["closed_position_id"]
+    with open_store(path) as store:
+        frame = store.ledger.positions.frame([portfolio_id])
+    held = dict(frame.select("position_id", "held_session").iter_rows())
+    assert {name: held[name] for name in (spy, other, early, late)} == {
+        spy: None,
+        other: None,
+        early: None,
+        late: LAST,
+    }
+    pnl = client.get(f"/analytics/portfolio/{portfolio_id}/overview").json()["pnl"]
+    assert pnl["realized_pnl"] == (100 - 60) * -5 + (100 - 100) * 5
+    assert pnl["mtd_pnl"] == pnl["ytd_pnl"] == pnl["total_pnl"] != 0
+    both = client.get("/analytics/aggregate/overview").json()["aggregate_metrics"]
+    other = client.get(f"/analytics/portfolio/{others(client, portfolio_id)}/overview").json()["pnl"]
+    assert both["mtd_pnl"] == pytest.approx(pnl["mtd_pnl"] + other["mtd_pnl"])
+    assert both["realized_pnl"] == pnl["realized_pnl"] + other["realized_pnl"]
+
+
+def others(client, portfolio_id):
+    """The id of the one other portfolio."""
+    [found] = {each["id"] for each in client.get("/portfolios").json()["portfolios"]} - {portfolio_id}
+    return found
+
+
+def test_profit_since_the_month_and_the_year_before():
+    days = [date(2016, 11, 30), date(2016, 12, 30), date(2017, 1, 3), date(2017, 10, 31), date(2017, 11, 6)]
+    earned = {
+        "old": [0.0, 5.0, 7.0, 11.0, 4.0],
+        "new": [None, None, None, 0.0, 3.0],
+        "first": [None] * 4 + [0.0],
+    }
+    rows = [
+        {"portfolio_id": name, "session": day, "cumulative_pnl": value}
+        for name, values in earned.items()
+        for day, value in zip(days, values, strict=True)
+        if value is not None
+    ]
+    found = newest_snapshots(pl.DataFrame(rows).sample(fraction=1, shuffle=True, seed=3))
+    assert {row["portfolio_id"]: (row["month_pnl"], row["year_pnl"]) for row in found.to_dicts()} == {
+        "old": (4 - 11, 4 - 5),
+        "new": (3, 3),
+        "first": (0, 0),
+    }

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from service.errors import UsageError
-from service.settings import Settings, load_settings
+from service.settings import ProviderSettings, Settings, load_settings
 
 
 def config(tmp_path: Path, text: str) -> dict[str, str]:
@@ -61,3 +61,35 @@ def test_a_wrong_variable_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_a_named_file_has_to_exist(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="is no file"):
         load_settings({"RIDGELINE_CONFIG": str(tmp_path / "none.toml")})
+
+
+def test_providers_come_from_tables_and_from_the_environment(tmp_path: Path) -> None:
+    given = config(tmp_path, 'providers = ["tiingo"]\n[tiingo]\nkey = "a"\nrates = ["5/s", "10/2min"]\n')
+    settings = load_settings(given)
+    assert settings.tiingo == ProviderSettings(key="a", rates=("5/s", "10/2min"))
+    settings = load_settings(
+        {
+            **given,
+            "RIDGELINE_TIINGO_KEY": "b",
+            "RIDGELINE_PROVIDERS": "tiingo, fmp",
+            "RIDGELINE_FMP_RATES": "9/d",
+        }
+    )
+    assert settings.tiingo == ProviderSettings(key="b", rates=("5/s", "10/2min"))
+    assert (settings.providers, settings.fmp.rates) == (("tiingo", "fmp"), ("9/d",))
+    assert "'b'" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('providers = ["bloomberg"]', "bloomberg"),
+        ("tiingo = 1", "tiingo"),
+        ("[fmp]\napikey = 'a'", "apikey"),
+        ("[fmp]\nrates = ['many/h']", "rates"),
+        ("[fmp]\nurl = 'ftp://here'", "url"),
+    ],
+)
+def test_a_wrong_provider_is_named(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        load_settings({**config(tmp_path, text), "RIDGELINE_TIINGO_KEY": "b"})

@@ -133,8 +133,34 @@ def _stored(
             on = data.manual_price_date or clock.now(resources.settings).date()
             queries.mark(*ids, on, data.manual_price)
         if closes and lot.exit_date:
-            return queries.close(*ids, lot.exit_date, lot.exit_price, quantity=data.close_quantity)
+            return queries.close(
+                *ids,
+                lot.exit_date,
+                lot.exit_price,
+                quantity=data.close_quantity,
+                held_session=_held_session(resources, position),
+            )
     return position.position_id
+
+
+def _held_session(resources: Resources, position: Position) -> date | None:
+    """Return the session of the newest snapshot if that has the position."""
+    store, portfolio_id = resources.store, position.portfolio_id
+    release = store.release(layer="portfolio")
+    snapshots = store.read(
+        "portfolio_snapshots", release=release, columns=("session",), portfolios=[portfolio_id]
+    )
+    newest = snapshots["session"].max()
+    if not isinstance(newest, date):
+        return None
+    lots = store.read(
+        "position_values",
+        release=release,
+        columns=("position_id",),
+        portfolios=[portfolio_id],
+        sessions=(newest, newest),
+    )
+    return newest if position.position_id in lots["position_id"] else None
 
 
 def _exit_faults(

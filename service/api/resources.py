@@ -33,8 +33,8 @@ class Resources:
     compositions: Compositions
     snapshots: Snapshots
     answers: Memo[bytes]
-    queries: SqlQueries
     secret: bytes
+    queries: SqlQueries
 
     @property
     def ledger(self) -> Ledger:
@@ -62,6 +62,13 @@ class Resources:
 def make_resources(store: Store, settings: Settings) -> Resources:
     """Return resources whose book is not loaded yet."""
     live, compositions = LiveBook(store, settings.option_rate), Compositions(store.ledger)
-    snapshots, answers = Snapshots(store, settings, live), Memo[bytes](ANSWER_BYTES, size_of=len)
-    queries, secret = SqlQueries(store), signing_secret(store.path)
-    return Resources(store, settings, live, compositions, snapshots, answers, queries, secret)
+    return Resources(
+        store,
+        settings,
+        live,
+        compositions,
+        Snapshots(store, settings, live),
+        Memo[bytes](ANSWER_BYTES, size_of=len),
+        signing_secret(store.path),
+        SqlQueries(store),
+    )

@@ -17,6 +17,7 @@ from engine.book import SymbolBook
 from engine.snapshot import compute_snapshots
 from engine.typing import DateArray
 from service.book_loader import computed_sessions
+from service.errors import UsageError
 from service.jobs import snapshot_rows as rows
 from service.jobs.progress import Progress
 from service.jobs.snapshot_inputs import (
@@ -42,6 +43,13 @@ JOB = "portfolio_refresh"
 PHASES = {"snapshots": ("P&L Calculation & Snapshots", "dates")}
 SNAPSHOT = ("portfolio_id", "session", "nav", "cumulative_pnl", "cumulative_flow", "time_weighted_return")
 LOT = ("portfolio_id", "position_id", "reference_price", "reference_session")
+TABLES = (
+    "portfolio_snapshots",
+    "position_values",
+    "portfolio_exposures",
+    "stress_results",
+    "correlations",
+)
 
 
 @dataclass(slots=True)
@@ -67,6 +75,8 @@ def refresh_portfolios(
     progress: Progress,
     *,
     portfolio_ids: Sequence[str] | None = None,
+    sessions: tuple[date, date] | None = None,
+    force: bool = False,
     market: Market | None = None,
     trigger: Trigger = BY_HAND,
 ) -> RefreshOutcome:
@@ -74,6 +84,11 @@ def refresh_portfolios(
 
     Parameters
     ----------
+    sessions : tuple of date, optional
+        First and last session that snapshots are taken of; all that are computed when not given.
+    force : bool
+        Take those from the first one on again, every later one that is stored included, for each snapshot
+        stands on the one before. What was stored stays readable in the earlier releases.
     market : Market, optional
         One that is loaded already, for its session need not be read again.
 
@@ -81,7 +96,16 @@ def refresh_portfolios(
     ------
     Locked
         A live process is refreshing already.
+    UsageError
+        ``force`` without sessions, sessions that end before they begin, or sessions to take again that begin
+        before a portfolio's first snapshot.
     """
+    if sessions is not None and sessions[0] > sessions[1]:
+        raise UsageError(
+            f"the first session {sessions[0]} is after the last one {sessions[1]}; exchange them"
+        )
+    if force and sessions is None:
+        raise UsageError("say which sessions are to be taken again, the first one and the last one")
     tracker = BatchRunTracker(store.ledger, watcher=progress)
     scope = None if portfolio_ids is None else {"portfolio_ids": list(portfolio_ids)}
     tracker.start(JOB, PHASES, trigger=trigger, scope=scope, seconds=settings.portfolio_refresh_seconds)
@@ -92,7 +116,10 @@ def refresh_portfolios(
             for each in store.ledger.portfolios.everyones()
             if portfolio_ids is None or each.portfolio_id in portfolio_ids
         ]
-        _Refresh(store, settings, tracker, writer, outcome, market).take(wanted)
+        refresh = _Refresh(store, settings, tracker, writer, outcome, market)
+        if force and sessions is not None:
+            sessions = (sessions[0], max(sessions[1], refresh.drop(wanted, sessions[0])))
+        refresh.take(wanted, sessions)
         if outcome.snapshots:
             writer.publish(session=date.fromisoformat(outcome.sessions[-1]), run_id=tracker.run_id)
         outcome.release = writer.base.number
@@ -120,8 +147,23 @@ class _Refresh:
     outcome: RefreshOutcome
     market: Market | None
 
-    def take(self, portfolios: Sequence[Portfolio]) -> None:
-        """Take the snapshots of every session that some portfolio lacks."""
+    def drop(self, portfolios: Sequence[Portfolio], first: date) -> date:
+        """Drop what is stored of portfolios from a session on; return the last session that had been."""
+        early = [each for each in portfolios if each.starting_session and each.starting_session > first]
+        if early:
+            raise UsageError(
+                f"portfolio {early[0].portfolio_id} has its first snapshot on {early[0].starting_session}, "
+                f"and nothing is computed before it; begin there instead of on {first}"
+            )
+        ids = [each.portfolio_id for each in portfolios]
+        stored = self.writer.read("portfolio_snapshots", columns=("portfolio_id", "session"))
+        mine = stored.filter((pl.col("session") >= first) & pl.col("portfolio_id").is_in(ids))
+        for table in TABLES:
+            self.writer.delete(table, sessions=(first, date.max), portfolios=ids)
+        return first if mine.is_empty() else mine["session"].max()  # type: ignore[return-value]
+
+    def take(self, portfolios: Sequence[Portfolio], span: tuple[date, date] | None = None) -> None:
+        """Take the snapshots of every session within a span that some portfolio lacks."""
         release = self.store.release()
         computed = computed_sessions(self.store, release)
         if not portfolios or not len(computed):
@@ -129,6 +171,9 @@ class _Refresh:
         held = read_holdings(self.store.ledger, [self._started(each, computed[-1]) for each in portfolios])
         last = self._last(held)
         lacking = _lacking(held, last, computed)
+        if span is not None:
+            first, until = map(np.datetime64, span)
+            lacking &= (computed >= first) & (computed <= until)
         sessions = computed[lacking.any(axis=0)]
         due = sessions[: self.settings.backfill_sessions]
         self.outcome.remainder = len(sessions) - len(due)

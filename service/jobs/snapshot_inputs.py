@@ -104,6 +104,15 @@ def lots_of(held: Holdings, last: Last) -> Lots:
     """Return all lots with what the last snapshot knew of them."""
     frame = held.lots.join(
         last.lots.drop("portfolio_id"), on="position_id", how="left", maintain_order="left"
+    ).join(
+        last.snapshots.select("portfolio_id", pl.col("session").alias("prev")),
+        on="portfolio_id",
+        how="left",
+        maintain_order="left",
+    )
+    # A part sold before the last snapshot, which nobody knew then, was in the snapshot within its lot.
+    was_held = pl.col("was_held").fill_null(False) | (pl.col("held_session") == pl.col("prev")).fill_null(
+        False
     )
     kind, place = frame["kind"].to_numpy(), frame["index"].to_numpy()
     entered = _days(frame["entered_session"])
@@ -117,8 +126,7 @@ def lots_of(held: Holdings, last: Last) -> Lots:
         entry_date=_days(frame["entry_date"]),
         exit_date=_days(frame["exit_date"]),
         exit_price=_numbers(frame["exit_price"]),
-        held=frame["reference_session"].is_not_null().to_numpy()
-        | frame["was_held"].fill_null(False).to_numpy(),
+        held=frame.select(was_held | pl.col("reference_session").is_not_null()).to_series().to_numpy(),
         reference_price=_numbers(frame["reference_price"]),
         reference_session=_days(frame["reference_session"]),
     )

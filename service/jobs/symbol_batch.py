@@ -3,7 +3,7 @@
 Data-driven: what is missing is done, and a run that finds nothing missing publishes nothing.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import date
@@ -75,8 +75,15 @@ def run_symbol_batch(
     *,
     session: date | None = None,
     trigger: Trigger = BY_HAND,
+    symbols: Sequence[str] | None = None,
 ) -> Outcome:
-    """Compute a session (the newest with a market price when not given) and the gaps before it."""
+    """Compute a session (the newest with a market price when not given) and the gaps before it.
+
+    Parameters
+    ----------
+    symbols : sequence of str, optional
+        Whose prices are asked for; those of the whole universe when not given. Sessions are computed whole.
+    """
 
     def plan(release: Release) -> Work:
         priced = _priced_sessions(store, release)
@@ -89,7 +96,7 @@ def run_symbol_batch(
         computed, marks = computed_sessions(store, release), store.ledger.symbols.recompute_marks()
         return nightly_work(priced[priced <= target], computed, marks, limit=settings.backfill_sessions)
 
-    return _run(store, settings, progress, plan, trigger)
+    return _run(store, settings, progress, plan, trigger, symbols)
 
 
 def backfill(
@@ -124,11 +131,17 @@ def _priced_sessions(store: Store, release: Release) -> DateArray:
 
 
 def _run(
-    store: Store, settings: Settings, progress: Progress, plan: Callable[[Release], Work], trigger: Trigger
+    store: Store,
+    settings: Settings,
+    progress: Progress,
+    plan: Callable[[Release], Work],
+    trigger: Trigger,
+    symbols: Sequence[str] | None = None,
 ) -> Outcome:
     """Plan and compute under the lease, as a run of the ledger, and publish once at the end."""
     tracker = BatchRunTracker(store.ledger, watcher=progress)
-    tracker.start(JOB, PHASES, trigger=trigger, seconds=settings.symbol_batch_seconds)
+    scope = None if symbols is None else {"symbols": list(symbols)}
+    tracker.start(JOB, PHASES, trigger=trigger, scope=scope, seconds=settings.symbol_batch_seconds)
     outcome = Outcome(tracker.run_id)
     with failing(tracker, outcome):
         n_symbols = len(store.ledger.symbols.ids())

@@ -13,6 +13,7 @@ import polars as pl
 
 from service.errors import InputError
 from service.providers.cells import read_cells
+from service.providers.outcomes import Failed, Fetched, Outcome, Outcomes, Span
 
 SOURCE = "files"
 DATE, SESSION = "date", "session"  # a file may call it either
@@ -201,3 +202,32 @@ def _refuse(file: Path, frame: pl.DataFrame, wrong: pl.Expr, column: str, what: 
 
 def _given_name(column: str) -> str:
     return DATE if column == SESSION else column
+
+
+class FilesSource:
+    """The prices of a file or folder, as a source; it is read anew for every fetch."""
+
+    name = SOURCE
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def fetch(self, requests: Mapping[str, Span]) -> Outcomes:
+        """Yield every symbol with its prices in the span; ``InputError`` when the files cannot be read."""
+        known = read_prices(self._path).partition_by("symbol", as_dict=True)
+        for symbol, span in requests.items():
+            prices = known.get((symbol,))
+            yield symbol, self._outcome(symbol, span, prices)
+
+    def _outcome(self, symbol: str, span: Span, prices: pl.DataFrame | None) -> Outcome:
+        if prices is None:
+            return Failed("unknown_symbol", f"{self._path} has no price of {symbol}")
+        within = prices.filter(pl.col("session").is_between(*span))
+        if within.is_empty():
+            return Failed("no_data", f"{self._path} has no price of {symbol} from {span[0]} to {span[1]}")
+        return Fetched(within, no_actions())
+
+
+def no_actions() -> pl.DataFrame:
+    """Corporate actions of a source that shows none."""
+    return pl.DataFrame(schema={**ACTION_TYPES, "source": pl.String})

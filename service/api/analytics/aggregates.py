@@ -4,7 +4,7 @@ from typing import Annotated, Any, TypeVar
 
 from litestar import get
 from litestar.params import Parameter, QueryParameter
-from msgspec.structs import asdict
+from msgspec.structs import asdict, astuple
 
 from engine.option_lots import GREEKS
 from service.api.analytics import answers
@@ -23,7 +23,7 @@ from service.api.analytics.aggregate_records import (
     ShareSummary,
 )
 from service.api.analytics.betas import MARKET_BETA
-from service.api.analytics.records import Served
+from service.api.analytics.records import ProfitAndLoss, Served
 from service.api.analytics.routes import Lookback, Overlap, check_overlap, chosen_scenarios, quality_of
 from service.api.analytics.served import plain, served
 from service.api.auth import Caller
@@ -79,6 +79,12 @@ def _parts(found: Together) -> list[Part]:
     ]
 
 
+def _profit_and_loss(found: Together) -> ProfitAndLoss:
+    """Add up the portfolios' P&L; a sum is null when one of its terms is."""
+    parts = [astuple(answers.profit_and_loss(one)) for one in found.parts]
+    return ProfitAndLoss(*(None if None in terms else sum(terms) for terms in zip(*parts, strict=True)))
+
+
 def nothing(kind: type[A]) -> A:
     """Return what is answered without portfolios, or as long as no session was ever computed."""
     return kind(portfolio_id=None, available=False, reasons=["no_calculations_available"])
@@ -98,7 +104,7 @@ def overview(resources: Resources, caller: Caller, ids: Ids = None) -> Aggregate
         return nothing(Aggregate)
     one = answers.overview(found.whole)
     metrics: dict[str, float | None] = {"cash_balance": one.cash_balance, "leverage": one.leverage}
-    for part in (one.exposures, one.pnl, one.position_count):
+    for part in (one.exposures, _profit_and_loss(found), one.position_count):
         metrics |= asdict(part) if part else {}
     metrics |= {name: getattr(one.greeks, name) for name in GREEKS}
     return Aggregate(**base(found), aggregate_metrics=metrics, formula="sum of positions over sum of NAV")

@@ -46,11 +46,10 @@ def overview(composed: Composed) -> Overview:
     """Value, exposures and P&L."""
     valuation, positions, base = composed.valuation, composed.positions, composed.valuation.weight_base
     held = np.isfinite(valuation.market_value) & ~positions.of_kind("cash")
-    unrealized = float(np.nansum(valuation.unrealized_pnl))
-    earned = composed.snapshot["cumulative_pnl"] if composed.snapshot else None
+    unknown = any(each.lot.exit_price is None for each in composed.closed)
     started = composed.portfolio.starting_equity if composed.portfolio else None
     return Overview(
-        **served(composed),
+        **served(composed, reasons=("exit_price_missing",) if unknown else ()),
         equity_balance=None if started is None else float(started),
         net_asset_value=plain(valuation.nav),
         total_value=plain(valuation.net),
@@ -63,7 +62,7 @@ def overview(composed: Composed) -> Overview:
                 for each in (valuation.long, valuation.short, valuation.gross, valuation.net)
             ),
         ),
-        pnl=ProfitAndLoss(total_pnl=earned, unrealized_pnl=unrealized),
+        pnl=profit_and_loss(composed),
         position_count=PositionCount(
             total_positions=len(positions.symbols),
             long_count=int((held & (valuation.market_value > 0)).sum()),
@@ -72,6 +71,18 @@ def overview(composed: Composed) -> Overview:
         ),
         greeks=total_greeks(composed),
         last_updated=composed.portfolio.updated_at if composed.portfolio else None,
+    )
+
+
+def profit_and_loss(composed: Composed) -> ProfitAndLoss:
+    """P&L of the account by its newest snapshot, and of its lots since their entries."""
+    account = composed.snapshot or {}
+    return ProfitAndLoss(
+        total_pnl=account.get("cumulative_pnl"),
+        unrealized_pnl=float(np.nansum(composed.valuation.unrealized_pnl)),
+        realized_pnl=composed.realized_pnl if composed.portfolio else None,
+        ytd_pnl=account.get("year_pnl"),
+        mtd_pnl=account.get("month_pnl"),
     )
 
 

@@ -56,13 +56,18 @@ class Exposures(msgspec.Struct):
 
 
 class ProfitAndLoss(msgspec.Struct):
-    """P&L in currency, total since the first snapshot; what no snapshot has measured yet is null."""
+    """P&L in currency.
+
+    Of the account up to its newest snapshot, null before there is one: total since the first one, in its
+    year, in its month. Of the lots since their entries: of the open ones unrealized; realized of the closed
+    ones whose exit price is known, null where no portfolio is stored.
+    """
 
     total_pnl: float | None
     unrealized_pnl: float | None
-    realized_pnl: float | None = None
-    ytd_pnl: float | None = None
-    mtd_pnl: float | None = None
+    realized_pnl: float | None
+    ytd_pnl: float | None
+    mtd_pnl: float | None
 
 
 class PositionCount(msgspec.Struct):
