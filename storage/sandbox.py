@@ -161,11 +161,14 @@ def _texts(relation: duckdb.DuckDBPyRelation) -> list[tuple[str | None, ...]]:
     return relation.project("CAST(COLUMNS(*) AS VARCHAR)").fetchall()
 
 
+def is_number(kind: str) -> bool:
+    """Whether values of one of DuckDB's types are numbers in JSON."""
+    return kind in WHOLE or kind in ("DOUBLE", "FLOAT") or (kind.startswith("DECIMAL") and kind.endswith(")"))
+
+
 def _reader(kind: str) -> Callable[[str], Any]:
-    if kind in WHOLE:
-        return int
-    if kind in ("DOUBLE", "FLOAT") or kind.startswith("DECIMAL"):
-        return _number
+    if is_number(kind):
+        return int if kind in WHOLE else _number
     return {"true": True, "false": False}.get if kind == "BOOLEAN" else str
 
 

@@ -56,9 +56,9 @@ def ledger(ledger_url):
     opened.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser():
-    """A running browser; skips what asks for it where there is none."""
+    """A running browser; skips what asks for it where there is none. Its event loop would hinder others."""
     with ExitStack() as running:
         try:
             launched = running.enter_context(browsers.launched())

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 
 import httpx
 import polars as pl
@@ -83,6 +84,17 @@ def test_the_scope_is_needed_and_enough(url, secrets):
     assert httpx.get(f"{url}/api/v1/portfolios", headers=headers).status_code == 403
 
 
+def test_the_page_is_for_the_scope_alone(url, secrets):
+    for name, status in (("analyst", 200), ("admin", 403)):
+        with httpx.Client(base_url=url) as client:
+            token = re.search(r'name="form_token" value="(\w+)"', client.get("/login").text)[1]
+            client.post("/login", data={"form_token": token, "key": secrets[name]})
+            page = client.get("/sql")
+            assert page.status_code == status
+            assert ('href="/sql"' in page.text) is (status == 200)
+            assert client.post("/sql", data={"query": COUNT}).status_code == 403  # without the form's token
+
+
 def test_the_document_has_it(url):
     route = httpx.get(f"{url}/schema/openapi.json").json()["paths"]["/api/v1/sql"]["post"]
     assert set(route["responses"]) >= {"200", "400", "401", "403", "503"}
@@ -93,6 +105,7 @@ def test_it_is_off_unless_it_is_turned_on(served):
     url, secrets = served
     answer = httpx.post(f"{url}/api/v1/sql", json={"query": COUNT}, headers={"X-API-Key": secrets["ann"]})
     assert answer.status_code == 404
+    assert httpx.get(f"{url}/sql").status_code == 404
 
 
 def test_no_service_where_queries_cannot_be_held(store, monkeypatch):

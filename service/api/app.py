@@ -78,7 +78,7 @@ def create_app(resources: Resources, *, open_to_all: bool = False) -> Litestar:
             Router("/api/v1", route_handlers=first, middleware=admitted),
             Router("/api/v1", route_handlers=kept, middleware=[*admitted, keeping(resources)]),
             Router("/api/v2", route_handlers=documented([onboarding.simple]), middleware=admitted),
-            pages(doorkeeper, sessions),
+            pages(doorkeeper, sessions, resources.settings),
         ],
         dependencies={
             "resources": Provide(_resources, sync_to_thread=False),

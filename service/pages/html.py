@@ -1,16 +1,19 @@
 """Templates as pages: what each may use, and the session that its forms belong to."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from litestar import MediaType, Request, Response
 from litestar.datastructures import Cookie
 
+from service.api.auth import Caller
 from service.pages.assets import asset_url
 from service.pages.door import TOKEN, session_of, visitor_of
 from service.pages.formats import FILTERS
 from service.pages.sending import answer
 from service.pages.sessions import COOKIE, SECONDS, Session, Sessions
+from service.settings import Settings
 
 
 class Entry(NamedTuple):
@@ -19,11 +22,13 @@ class Entry(NamedTuple):
     title: str
     path: str
     scope: str
+    is_on: Callable[[Settings], bool] = lambda _: True
 
 
 NAVIGATION = (
     Entry("Portfolios", "/", "read"),
     Entry("New portfolio", "/onboarding", "write"),
+    Entry("SQL", "/sql", "sql", lambda settings: settings.sql_page),
 )
 
 templates = Environment(
@@ -48,13 +53,18 @@ def page(
     known = {
         "caller": caller,
         "here": request.url.path,
-        "navigation": [entry for entry in NAVIGATION if caller and entry.scope in caller.scopes],
+        "navigation": _navigation(request, caller),
         "form_token": sessions_of(request).token(session),
         "signed_in": bool(session.key_id),
     }
     body = templates.get_template(template).render(known | values).encode()
     cookies = [session_cookie(request, session)] if request.scope["state"]["is_new"] else []
     return answer(request, body, MediaType.HTML, status=status, cookies=cookies)
+
+
+def _navigation(request: Request[Any, Any, Any], caller: Caller | None) -> list[Entry]:
+    settings: Settings = request.app.state.resources.settings
+    return [each for each in NAVIGATION if caller and each.scope in caller.scopes and each.is_on(settings)]
 
 
 def sessions_of(request: Request[Any, Any, Any]) -> Sessions:

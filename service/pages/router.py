@@ -3,19 +3,21 @@
 from litestar import Router
 
 from service.api.auth import Doorkeeper
-from service.pages import assets, login, onboarding, portfolios, setup
+from service.pages import assets, login, onboarding, portfolios, setup, sql
 from service.pages.door import check_token, entering
 from service.pages.errors import HANDLERS
 from service.pages.sessions import Sessions
+from service.settings import Settings
 
 FAMILIES = (assets, login, portfolios, onboarding, setup)
 
 
-def pages(doorkeeper: Doorkeeper, sessions: Sessions) -> Router:
-    """Return the routes of the pages."""
+def pages(doorkeeper: Doorkeeper, sessions: Sessions, settings: Settings) -> Router:
+    """Return the routes of the pages that are on."""
+    families = (*FAMILIES, sql) if settings.sql_page else FAMILIES
     return Router(
         "/",
-        route_handlers=[handler for family in FAMILIES for handler in family.HANDLERS],
+        route_handlers=[handler for family in families for handler in family.HANDLERS],
         middleware=[entering(doorkeeper, sessions)],
         before_request=check_token,
         exception_handlers=HANDLERS,
