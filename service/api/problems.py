@@ -17,7 +17,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.datastructures import ResponseSpec
 
 from service.api.resources import NotReadyError
-from service.errors import RidgelineError, UsageError
+from service.errors import ConflictError, RidgelineError, UsageError
 from storage.errors import Busy, InvalidQuery, Locked, NotFound, Refused, StorageError, Taken, Unreachable
 
 PROBLEM_JSON = "application/problem+json"
@@ -179,6 +179,7 @@ def status_of(error: StorageError | RidgelineError) -> tuple[int, str]:
         Unreachable: (503, "unreachable"),
         InvalidQuery: (400, "invalid_query"),
         Refused: (400, "refused"),
+        ConflictError: (409, "conflict"),
         UsageError: (400, "refused"),
     }
     return next((answer for kind, answer in table.items() if isinstance(error, kind)), (500, "failed"))
