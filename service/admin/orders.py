@@ -1,6 +1,6 @@
 """What may be ordered: spans of sessions, symbols and portfolios, checked before a run begins."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import date
 
 from service import clock
@@ -61,6 +61,16 @@ def _require_past(settings: Settings, day: date) -> None:
     closed = clock.last_closed_session(settings)
     if day > closed:
         raise UsageError(f"{day} has not closed yet; the newest session is {closed}")
+
+
+def portfolio_scope(
+    portfolio_ids: Sequence[str], span: tuple[date, date] | None, *, force: bool
+) -> dict[str, object] | None:
+    """Return what a run is confined to, None for everything."""
+    scope: dict[str, object] = {"portfolio_ids": list(portfolio_ids)} if portfolio_ids else {}
+    if span is not None:
+        scope |= {"sessions": [str(day) for day in span], "force": force}
+    return scope or None
 
 
 def target_session(settings: Settings, day: date | None) -> date | None:

@@ -141,6 +141,8 @@ def handle_validation(request: Request[Any, Any, Any], error: ValidationExceptio
 def handle_http(request: Request[Any, Any, Any], error: HTTPException) -> Response[Problem]:
     """Answer what the framework refuses: unknown routes, methods, keys, sizes."""
     codes = {401: "not_authenticated", 403: "not_allowed", 404: "not_found", 405: "method_not_allowed"}
+    if isinstance(error.extra, dict) and error.extra.get("scope") == "admin":
+        codes[403] = "ERR_ADMIN_001"
     code = codes.get(error.status_code, "too_large" if error.status_code == 413 else "bad_request")
     return problem(request, error.status_code, code, error.detail, error.headers)
 

@@ -3,13 +3,19 @@
 from datetime import date
 from typing import Any, Protocol
 
+import msgspec
+
 from service.errors import UsageError
-from service.jobs import orchestrator, portfolio_refresh, symbol_batch
+from service.jobs import orchestrator, portfolio_refresh, symbol_batch, symbol_onboarding
 from service.jobs.progress import Progress
-from service.jobs.tracker import Trigger
+from service.jobs.tracker import Phases, Trigger
 from service.settings import Settings
 from storage.runs import Run, Status
 from storage.store import Store
+
+PHASES: dict[str, Phases] = {
+    module.JOB: module.PHASES for module in (symbol_batch, portfolio_refresh, symbol_onboarding, orchestrator)
+}
 
 
 class Ended(Protocol):
@@ -37,6 +43,8 @@ def run_job(store: Store, settings: Settings, progress: Progress, run: Run) -> E
     ids = scope.get("portfolio_ids")
     sessions, force = _span(scope), bool(scope.get("force"))
     if run.job_type == symbol_batch.JOB:
+        if not scope.get("backfill", True):
+            settings = msgspec.structs.replace(settings, backfill_sessions=1)
         return symbol_batch.run_symbol_batch(
             store, settings, progress, session=run.session, symbols=scope.get("symbols"), trigger=trigger
         )
