@@ -33,6 +33,11 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+def timestamp(moment: datetime) -> str:
+    """Return a moment as UTC ISO text with microseconds and Z."""
+    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
 def now(settings: Settings) -> datetime:
     """Return the time in New York, or the one that the settings fix."""
     if settings.ny_time is None:

@@ -17,6 +17,10 @@ class UsageError(RidgelineError):
     code = "usage"
 
 
+class ConflictError(UsageError):
+    """The request is right, and what it is about is in no state for it."""
+
+
 class InputError(UsageError):
     """A file is not what it should be."""
 

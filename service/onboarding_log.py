@@ -35,10 +35,10 @@ def log_text(known: Standing, generated_at: str) -> str:
     lines = [
         f"Portfolio setup log: {known.portfolio.name}",
         f"Portfolio:  {status.portfolio_id}",
-        f"Started:    {_time(status.started_at or '')}",
+        f"Started:    {line_time(status.started_at or '')}",
         f"Duration:   {duration_text(status.elapsed_seconds)}",
         f"Status:     {status.status}",
-        f"Generated:  {_time(generated_at)}",
+        f"Generated:  {line_time(generated_at)}",
         "",
         "Summary",
         *_summary(status),
@@ -50,7 +50,7 @@ def log_text(known: Standing, generated_at: str) -> str:
         ),
         "",
         "Activity",
-        *map(_line, activity(known)),
+        *map(log_line, activity(known)),
         "",
         "End of log",
     ]
@@ -73,9 +73,11 @@ def _summary(status: RichStatus) -> list[str]:
     )
 
 
-def _line(entry: Activity) -> str:
-    return f"{_time(entry.timestamp)} [{entry.level.upper()}] {entry.message}"
+def log_line(entry: Activity) -> str:
+    """Return a line of a log as text."""
+    return f"{line_time(entry.timestamp)} [{entry.level.upper()}] {entry.message}"
 
 
-def _time(timestamp: str) -> str:
+def line_time(timestamp: str) -> str:
+    """Return a time stamp to the second, as people write it."""
     return timestamp[:19].replace("T", " ")

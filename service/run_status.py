@@ -93,5 +93,10 @@ def percent(phases: Sequence[PhaseProgress], status: Status) -> int:
 
 def elapsed(run: Run) -> float:
     """Return how many seconds a run has taken, so far if it has not ended."""
-    until = datetime.fromisoformat(run.completed_at) if run.completed_at else clock.utc_now()
-    return (until - datetime.fromisoformat(run.started_at)).total_seconds()
+    return seconds_between(run.started_at, run.completed_at)
+
+
+def seconds_between(start: str, end: str | None) -> float:
+    """Return the seconds from one time stamp to another, to now without one."""
+    until = datetime.fromisoformat(end) if end else clock.utc_now()
+    return (until - datetime.fromisoformat(start)).total_seconds()

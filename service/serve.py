@@ -15,6 +15,7 @@ from service.settings import Settings
 from storage import confinement
 from storage.store import Store
 
+GRACE_SECONDS = 5
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
@@ -67,5 +68,12 @@ def serve(store: Store, settings: Settings, bound: socket.socket) -> None:
     logging.basicConfig(level=logging.INFO, format=LOG_FORMAT)
     app = create_app(make_resources(store, settings), open_to_all=on_loopback)
     gc.freeze()  # what is loaded by now stays, and a collection that walks through it takes 100 ms
-    config = uvicorn.Config(app, log_config=None, access_log=False, server_header=False, lifespan="on")
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        lifespan="on",
+        timeout_graceful_shutdown=GRACE_SECONDS,  # who follows a run would keep the service up
+    )
     uvicorn.Server(config).run(sockets=[bound])

@@ -16,6 +16,7 @@ from storage.ledger_tables import portfolios, positions
 from storage.migrations import migrate
 from storage.portfolios import Portfolios
 from storage.position_queries import PositionQueries
+from storage.position_sectors import PositionSectors
 from storage.run_log import RunLog
 from storage.runs import Runs
 from storage.symbol_queue import SymbolQueue
@@ -43,6 +44,8 @@ class Ledger(Database):
         Accounts of owners.
     positions : PositionQueries
         Lots in portfolios, and the marks of private ones.
+    position_sectors : PositionSectors
+        The sector that each position is tagged with.
     equity_changes : EquityChanges
         Money put into portfolios and taken out.
     symbol_queue : SymbolQueue
@@ -55,6 +58,7 @@ class Ledger(Database):
         self.failures = Failures(self)
         self.api_keys, self.portfolios = ApiKeys(self), Portfolios(self)
         self.positions, self.equity_changes = PositionQueries(self), EquityChanges(self)
+        self.position_sectors = PositionSectors(self)
         self.symbol_queue = SymbolQueue(self)
         try:
             migrate(self)

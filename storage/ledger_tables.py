@@ -73,6 +73,7 @@ positions = sa.Table(
     sa.Column("updated_at", sa.Text, nullable=False),
     sa.Column("deleted_at", sa.Text),
     sa.Column("held_session", sa.Date),
+    sa.Column("sector", sa.Text),
 )
 sa.Index("positions_by_portfolio", positions.c.portfolio_id, positions.c.number)
 

@@ -78,10 +78,17 @@ class RunLog:
 
     def phases(self, run_id: str) -> list[PhaseProgress]:
         """Return the phases of a run in the order to show."""
-        columns = (run_phases.c[name] for name in PhaseProgress.__slots__)
-        query = sa.select(*columns).where(run_phases.c.run_id == run_id).order_by(run_phases.c.position)
+        return self.phases_of([run_id])[run_id]
+
+    def phases_of(self, run_ids: Sequence[str]) -> dict[str, list[PhaseProgress]]:
+        """Return the phases of each of the runs in the order to show."""
+        columns = (run_phases.c[name] for name in ("run_id", *PhaseProgress.__slots__))
+        query = sa.select(*columns).where(run_phases.c.run_id.in_(run_ids)).order_by(run_phases.c.position)
+        found: dict[str, list[PhaseProgress]] = {run_id: [] for run_id in run_ids}
         with self._ledger.reading() as connection:
-            return [PhaseProgress(*row) for row in connection.execute(query)]
+            for run_id, *phase in connection.execute(query):
+                found[run_id].append(PhaseProgress(*phase))
+        return found
 
     def append(self, run_id: str, entries: Sequence[ActivityLogEntry]) -> None:
         """Add lines to a run's log, of which the newest 5,000 are kept."""

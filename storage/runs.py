@@ -160,9 +160,18 @@ class Runs:
             _update_running(connection, run_id, **values)
 
     def fail_stale(self) -> None:
-        """Mark the runs of dead processes failed; what a service does when it starts."""
-        with self._ledger.writing() as connection:
+        """Mark the runs of dead processes failed; writes only when there are any."""
+        with self._ledger.reading() as connection:
+            if not _stale(connection):
+                return
+        with self._ledger.writing("runs") as connection:
             _fail_stale(connection)
+
+    def running(self) -> list[Run]:
+        """Return the runs that are running, the one that began first in front."""
+        query = _select().where(runs.c.status == "running").order_by(runs.c.started_at)
+        with self._ledger.reading() as connection:
+            return [_run(row) for row in connection.execute(query)]
 
     def current(self, job_type: str) -> Run | None:
         """Return the running run of a job; ``fail_stale`` first sees to it that its process lives."""
@@ -186,10 +195,20 @@ class Runs:
         *,
         since: str | None = None,
         status: Status | None = None,
+        portfolio_id: str | None = None,
         limit: int = 50,
     ) -> list[Run]:
-        """Return the newest runs, of one job or of all, newest first."""
+        """Return the newest runs, of one job or of all, newest first.
+
+        Parameters
+        ----------
+        portfolio_id : str, optional
+            Only runs that are confined to this one portfolio.
+        """
         query = _select().order_by(runs.c.started_at.desc()).limit(limit)
+        if portfolio_id is not None:
+            alone = f'"portfolio_ids": {json.dumps([portfolio_id])}'
+            query = query.where(runs.c.scope.contains(alone, autoescape=True))
         if job_type is not None:
             query = query.where(runs.c.job_type == job_type)
         if since is not None:
@@ -198,6 +217,15 @@ class Runs:
             query = query.where(runs.c.status == status)
         with self._ledger.reading() as connection:
             return [_run(row) for row in connection.execute(query)]
+
+    def spans(self, *, since: str, job_type: str | None = None) -> list[tuple[Status, str, str | None]]:
+        """Return status, start and end of every run since a time, newest first."""
+        columns = (runs.c.status, runs.c.started_at, runs.c.completed_at)
+        query = sa.select(*columns).where(runs.c.started_at >= since).order_by(runs.c.started_at.desc())
+        if job_type is not None:
+            query = query.where(runs.c.job_type == job_type)
+        with self._ledger.reading() as connection:
+            return [tuple(row) for row in connection.execute(query)]
 
 
 def _select() -> sa.Select[Any]:
@@ -217,10 +245,18 @@ def _update_running(connection: sa.Connection, run_id: str, **values: object) ->
         raise NotFound(f"run {run_id} is not running; see the history for how it ended")
 
 
+def _stale(connection: sa.Connection) -> list[sa.Row[Any]]:
+    """Return the running runs whose process is dead."""
+    running = connection.execute(sa.select(runs).where(runs.c.status == "running")).all()
+    return [
+        row
+        for row in running
+        if not is_alive(Process(row.host, row.pid, row.process_started), row.heartbeat_at)
+    ]
+
+
 def _fail_stale(connection: sa.Connection) -> None:
-    for row in connection.execute(sa.select(runs).where(runs.c.status == "running")).all():
-        if is_alive(Process(row.host, row.pid, row.process_started), row.heartbeat_at):
-            continue
+    for row in _stale(connection):
         error = f"process {row.pid} on {row.host} died in it; last heard of at {row.heartbeat_at}"
         values = {"status": "failed", "completed_at": timestamp(), "error": error}
         stale = (runs.c.run_id == row.run_id) & (runs.c.status == "running")

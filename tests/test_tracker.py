@@ -18,6 +18,7 @@ from service.jobs.tracker import (
     BatchRunTracker,
     CancelledError,
     Trigger,
+    begin,
     captured,
     failing,
 )
@@ -119,9 +120,11 @@ def test_one_run_of_a_type(ledger, tracker):
 
 
 def test_a_run_that_was_started_for_it_is_taken_over(ledger, tracker):
-    run = ledger.runs.start("symbol_batch", triggered_by="ann", scope={"portfolio_ids": ["a"]})
+    run = begin(ledger, "symbol_batch", PHASES, triggered_by="ann", scope={"portfolio_ids": ["a"]})
     taken = tracker.start("symbol_batch", PHASES, trigger=Trigger(run_id=run.run_id))
     assert (taken.batch_run_id, taken.triggered_by, taken.portfolio_ids) == (run.run_id, "ann", ("a",))
+    assert [each.status for each in status(ledger, tracker).phases] == ["pending"] * 3
+    tracker.start_phase("two", "Second Phase", 1, "dates")
     tracker.complete("completed")
     with pytest.raises(NotFound):
         BatchRunTracker(ledger).start("symbol_batch", PHASES, trigger=Trigger(run_id=run.run_id))

@@ -26,6 +26,9 @@ from service.api import (
     sql,
     symbols,
 )
+from service.api.admin import events as admin_events
+from service.api.admin import runs as admin_runs
+from service.api.admin import views as admin_views
 from service.api.analytics import aggregates, history_routes, what_if
 from service.api.analytics import routes as analytics
 from service.api.analytics.kept_answers import keeping
@@ -54,6 +57,7 @@ FAMILIES = (
     data_positions,
     data_prices,
 )
+ADMIN_FAMILIES = (admin_runs, admin_views, admin_events)
 KEPT_FAMILIES = (analytics, history_routes)
 log = logging.getLogger(__name__)
 
@@ -66,9 +70,13 @@ def create_app(resources: Resources, *, open_to_all: bool = False) -> Litestar:
     open_to_all : bool
         Whether requests need no key as long as the ledger has none; for a service on loopback.
     """
-    first, kept = (
+    first, kept, admin = (
         documented([handler for family in families for handler in family.HANDLERS])
-        for families in ((*FAMILIES, *(sql,) * resources.settings.sql_page), KEPT_FAMILIES)
+        for families in (
+            (*FAMILIES, *(sql,) * resources.settings.sql_page),
+            KEPT_FAMILIES,
+            ADMIN_FAMILIES,
+        )
     )
     doorkeeper, sessions = Doorkeeper(resources.ledger, open_to_all=open_to_all), Sessions(resources.secret)
     admitted = [admitting(doorkeeper)]
@@ -77,6 +85,7 @@ def create_app(resources: Resources, *, open_to_all: bool = False) -> Litestar:
             Router("/", route_handlers=[*health.HANDLERS, *documented(docs.HANDLERS)]),
             Router("/api/v1", route_handlers=first, middleware=admitted),
             Router("/api/v1", route_handlers=kept, middleware=[*admitted, keeping(resources)]),
+            Router("/api/v1/admin", route_handlers=admin, middleware=admitted, opt={"scope": "admin"}),
             Router("/api/v2", route_handlers=documented([onboarding.simple]), middleware=admitted),
             pages(doorkeeper, sessions, resources.settings),
         ],
@@ -105,8 +114,13 @@ def _caller(request: Request[Any, Any, Any]) -> Caller:
 
 @asynccontextmanager
 async def _background(app: Litestar) -> AsyncIterator[None]:
-    """Load the book, exchange it when a batch publishes, and take first snapshots."""
+    """Load the book, exchange it when a batch publishes, and take first snapshots.
+
+    Runs and symbols that dead processes have left behind are cleared up first.
+    """
     resources: Resources = app.state.resources
+    await sync_to_thread(resources.ledger.runs.fail_stale)
+    await sync_to_thread(resources.ledger.symbol_queue.resume)
 
     async def watch() -> None:
         while True:

@@ -37,6 +37,8 @@ GENERAL = {
     "busy": "The ledger is being written to, or as many queries run as may at once; ask again",
     "invalid_query": "A query is not one SELECT, is wrong, or wants more than it may have; detail says which",
     "timeout": "The request took too long, in sending or in being answered",
+    "ERR_ADMIN_001": "The route is for operators: it needs a key with the scope admin",
+    "conflict": "What the request is about is in no state for it; detail says which",
     "ERR_BATCH_001": "A run of this kind is under way; wait for it",
     "ERR_CSV_VALIDATION": "Rows of the CSV file are wrong; details lists every one",
     "invalid_portfolio_id": "The id of a portfolio is a UUID",

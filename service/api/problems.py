@@ -17,7 +17,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.datastructures import ResponseSpec
 
 from service.api.resources import NotReadyError
-from service.errors import RidgelineError, UsageError
+from service.errors import ConflictError, RidgelineError, UsageError
 from storage.errors import Busy, InvalidQuery, Locked, NotFound, Refused, StorageError, Taken, Unreachable
 
 PROBLEM_JSON = "application/problem+json"
@@ -141,6 +141,8 @@ def handle_validation(request: Request[Any, Any, Any], error: ValidationExceptio
 def handle_http(request: Request[Any, Any, Any], error: HTTPException) -> Response[Problem]:
     """Answer what the framework refuses: unknown routes, methods, keys, sizes."""
     codes = {401: "not_authenticated", 403: "not_allowed", 404: "not_found", 405: "method_not_allowed"}
+    if isinstance(error.extra, dict) and error.extra.get("scope") == "admin":
+        codes[403] = "ERR_ADMIN_001"
     code = codes.get(error.status_code, "too_large" if error.status_code == 413 else "bad_request")
     return problem(request, error.status_code, code, error.detail, error.headers)
 
@@ -179,6 +181,7 @@ def status_of(error: StorageError | RidgelineError) -> tuple[int, str]:
         Unreachable: (503, "unreachable"),
         InvalidQuery: (400, "invalid_query"),
         Refused: (400, "refused"),
+        ConflictError: (409, "conflict"),
         UsageError: (400, "refused"),
     }
     return next((answer for kind, answer in table.items() if isinstance(error, kind)), (500, "failed"))

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from service.admin.starting import Jobs
 from service.api.snapshots import Snapshots
 from service.composed import Composed, Compositions
 from service.live_book import LiveBook, Market
@@ -22,7 +23,7 @@ class NotReadyError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """The store, its live book, portfolios composed on it, their snapshots, answers as encoded, queries.
+    """The store, its live book, portfolios composed on it, their snapshots, jobs, answers, queries.
 
     ``secret`` is what sessions of the pages are signed with.
     """
@@ -32,6 +33,7 @@ class Resources:
     live: LiveBook
     compositions: Compositions
     snapshots: Snapshots
+    jobs: Jobs
     answers: Memo[bytes]
     secret: bytes
     queries: SqlQueries
@@ -68,6 +70,7 @@ def make_resources(store: Store, settings: Settings) -> Resources:
         live,
         compositions,
         Snapshots(store, settings, live),
+        Jobs(store),
         Memo[bytes](ANSWER_BYTES, size_of=len),
         signing_secret(store.path),
         SqlQueries(store),

@@ -11,14 +11,18 @@ from service.api.problems import PROBLEM_JSON, TITLES, Problem
 
 
 class Timeout:
-    """Ends a request after some seconds: 503 before its answer has begun, a closed connection after."""
+    """Ends a request after some seconds: 503 before its answer has begun, a closed connection after.
 
-    def __init__(self, app: ASGIApp, seconds: float, refusal: bytes) -> None:
-        self._app, self._seconds, self._refusal = app, seconds, refusal
+    A route with ``opt={"seconds": …}`` takes its own time; None is for streams, which end by themselves.
+    """
+
+    def __init__(self, app: ASGIApp, seconds: float, docs_url: str) -> None:
+        self._app, self._seconds, self._docs_url = app, seconds, docs_url
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, and watch the clock."""
-        if scope["type"] != ScopeType.HTTP:
+        seconds = scope["route_handler"].opt.get("seconds", self._seconds)
+        if scope["type"] != ScopeType.HTTP or seconds is None:
             await self._app(scope, receive, send)
             return
         begun = False
@@ -29,12 +33,12 @@ class Timeout:
             await send(message)
 
         try:
-            async with asyncio.timeout(self._seconds):
+            async with asyncio.timeout(seconds):
                 await self._app(scope, receive, watched)
         except TimeoutError:
             if begun:
                 raise
-            await _refuse(send, self._refusal)
+            await _refuse(send, _refusal(seconds, self._docs_url))
 
 
 def _refusal(seconds: float, docs_url: str) -> bytes:
@@ -60,4 +64,4 @@ async def _refuse(send: Send, body: bytes) -> None:
 
 def within(seconds: float, docs_url: str) -> DefineMiddleware:
     """Return the middleware that gives every request this long."""
-    return DefineMiddleware(Timeout, seconds=seconds, refusal=_refusal(seconds, docs_url))
+    return DefineMiddleware(Timeout, seconds=seconds, docs_url=docs_url)

@@ -53,7 +53,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command line on arguments; returns the exit code."""
     given = sys.argv[1:] if arguments is None else list(arguments)
     try:
-        for module in ("data", "jobs", "nightly", "views", "portfolios", "serving"):
+        for module in ("data", "jobs", "batches", "nightly", "views", "portfolios", "serving"):
             import_module(f"service.cli.{module}")  # which adds its commands
         code: int | None = cli.main(given, prog_name="ridgeline", standalone_mode=False)
     except ClickException as error:

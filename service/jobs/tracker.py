@@ -21,6 +21,7 @@ from storage.errors import StorageError
 from storage.ledger import Ledger
 from storage.processes import HEARTBEAT_SECONDS, timestamp
 from storage.run_log import ActivityLogEntry, PhaseProgress
+from storage.runs import Run
 
 Outcome: TypeAlias = Literal["completed", "partial", "failed"]
 Phases: TypeAlias = Mapping[str, tuple[str, str]]  # name and unit, by id, in the order to show
@@ -108,14 +109,12 @@ class BatchRunTracker:
         Locked
             A live process is running the same job.
         """
-        runs = self._ledger.runs
         if trigger.run_id is None:
-            run = runs.start(job_type, session=session, triggered_by=trigger.by, scope=scope)
+            run = begin(self._ledger, job_type, phases, session=session, triggered_by=trigger.by, scope=scope)
         else:
-            run = runs.adopt(trigger.run_id)
+            run = self._ledger.runs.adopt(trigger.run_id)
         self.run_id, self._seconds = run.run_id, seconds
-        self._phases = {key: PhaseProgress(key, name, unit) for key, (name, unit) in phases.items()}
-        self._ledger.run_log.register(run.run_id, list(self._phases.values()))
+        self._phases = {phase.phase_id: phase for phase in self._ledger.run_log.phases(run.run_id)}
         self._heart = Thread(target=self._beat, name=f"run-{job_type}", daemon=True)
         self._heart.start()
         ids = (run.scope or {}).get("portfolio_ids")
@@ -231,6 +230,15 @@ class BatchRunTracker:
             raise CancelledError(f"cancelled by {self._cancelled_by}")
         if monotonic() - self._started > self._seconds:
             raise FailedError(f"the run took longer than the {self._seconds:g} s that it may take")
+
+
+def begin(ledger: Ledger, job_type: str, phases: Phases, **about: Any) -> Run:
+    """Begin a run with all its phases pending, in one transaction; ``Locked`` while the job is running."""
+    with ledger.writing("runs"):
+        run = ledger.runs.start(job_type, **about)
+        pending = [PhaseProgress(key, name, unit) for key, (name, unit) in phases.items()]
+        ledger.run_log.register(run.run_id, pending)
+        return run
 
 
 class ActivityLogHandler(logging.Handler):

@@ -1,0 +1,1 @@
+"""Routes for operators; every one needs a key with the scope admin."""
