@@ -39,8 +39,8 @@ from service.api.data import prices as data_prices
 from service.api.problems import HANDLERS, documented
 from service.api.resources import Resources
 from service.api.timeouts import within
+from service.pages.kept import make_kept
 from service.pages.router import pages
-from service.pages.sessions import Sessions
 
 MAX_BODY = 1024 * 1024
 FAMILIES = (
@@ -78,7 +78,8 @@ def create_app(resources: Resources, *, open_to_all: bool = False) -> Litestar:
             ADMIN_FAMILIES,
         )
     )
-    doorkeeper, sessions = Doorkeeper(resources.ledger, open_to_all=open_to_all), Sessions(resources.secret)
+    doorkeeper = Doorkeeper(resources.ledger, open_to_all=open_to_all)
+    kept_pages = make_kept(resources.secret)
     admitted = [admitting(doorkeeper)]
     return Litestar(
         route_handlers=[
@@ -87,7 +88,7 @@ def create_app(resources: Resources, *, open_to_all: bool = False) -> Litestar:
             Router("/api/v1", route_handlers=kept, middleware=[*admitted, keeping(resources)]),
             Router("/api/v1/admin", route_handlers=admin, middleware=admitted, opt={"scope": "admin"}),
             Router("/api/v2", route_handlers=documented([onboarding.simple]), middleware=admitted),
-            pages(doorkeeper, sessions, resources.settings),
+            pages(doorkeeper, kept_pages.sessions, resources.settings),
         ],
         dependencies={
             "resources": Provide(_resources, sync_to_thread=False),
@@ -99,7 +100,7 @@ def create_app(resources: Resources, *, open_to_all: bool = False) -> Litestar:
         middleware=[within(resources.settings.request_seconds, resources.settings.docs_url)],
         openapi_config=_openapi(),
         request_max_body_size=MAX_BODY,
-        state=State({"resources": resources, "sessions": sessions}),
+        state=State({"resources": resources, "pages": kept_pages}),
     )
 
 
@@ -137,6 +138,7 @@ async def _background(app: Litestar) -> AsyncIterator[None]:
     finally:
         for task in tasks:
             task.cancel()
+        app.state.pages.renderer.close()
 
 
 def _openapi() -> OpenAPIConfig:
