@@ -10,9 +10,6 @@ from litestar import Litestar, Request, Router
 from litestar.concurrency import sync_to_thread
 from litestar.datastructures import State
 from litestar.di import Provide
-from litestar.openapi import OpenAPIConfig
-from litestar.openapi.plugins import JsonRenderPlugin
-from litestar.openapi.spec import Components, Reference, SecurityScheme
 
 from service.api import (
     calculation,
@@ -36,6 +33,7 @@ from service.api.auth import Caller, Doorkeeper, admitting, caller_of
 from service.api.data import portfolios as data_portfolios
 from service.api.data import positions as data_positions
 from service.api.data import prices as data_prices
+from service.api.document import DecimalsAreNumbers, openapi
 from service.api.problems import HANDLERS, documented
 from service.api.resources import Resources
 from service.api.timeouts import within
@@ -98,7 +96,8 @@ def create_app(resources: Resources, *, open_to_all: bool = False) -> Litestar:
         lifespan=[_background],
         logging_config=None,  # whoever runs the application says where its log goes
         middleware=[within(resources.settings.request_seconds, resources.settings.docs_url)],
-        openapi_config=_openapi(),
+        openapi_config=openapi(),
+        plugins=[DecimalsAreNumbers()],
         request_max_body_size=MAX_BODY,
         state=State({"resources": resources, "pages": kept_pages}),
     )
@@ -139,20 +138,3 @@ async def _background(app: Litestar) -> AsyncIterator[None]:
         for task in tasks:
             task.cancel()
         app.state.pages.renderer.close()
-
-
-def _openapi() -> OpenAPIConfig:
-    schemes: dict[str, SecurityScheme | Reference] = {
-        "ApiKey": SecurityScheme(type="apiKey", name="X-API-Key", security_scheme_in="header"),
-        "Bearer": SecurityScheme(type="http", scheme="bearer"),
-    }
-    return OpenAPIConfig(
-        title="ridgeline",
-        version="1",
-        description="Portfolio analytics composed from a nightly symbol layer",
-        components=Components(security_schemes=schemes),
-        security=[{"ApiKey": []}, {"Bearer": []}],
-        path="/schema",
-        render_plugins=[JsonRenderPlugin()],
-        use_handler_docstrings=True,
-    )
