@@ -200,10 +200,13 @@ class Database:
 
         return value
 
-    def frame(self, query: sa.Select[Any]) -> pl.DataFrame:
-        """Return the rows of a query on plain columns as a frame; money and quantities as doubles."""
+    def frame(self, query: sa.Select[Any], *, strict: bool = True) -> pl.DataFrame:
+        """Return the rows of a query on plain columns as a frame; money and quantities as doubles.
+
+        A value that is none of its column's type is an error, or null when not ``strict``.
+        """
         with self.reading() as connection:
-            return bulk.frame(connection, query)
+            return bulk.frame(connection, query, strict=strict)
 
     def close(self) -> None:
         """Close the pooled connections."""

@@ -151,7 +151,7 @@ class BatchRunTracker:
 
     def start_phase(self, phase_id: str, phase_name: str, total: int, unit: str) -> None:
         """Begin a phase of ``total`` units."""
-        self._require_wanted()
+        self.require_wanted()
         self._watcher.start_phase(phase_id, phase_name, total, unit)
         changes = {"name": phase_name, "unit": unit, "total": total, "started_at": timestamp()}
         self._change(phase_id, status="running", **changes)
@@ -167,10 +167,17 @@ class BatchRunTracker:
         FailedError
             It took too long.
         """
-        self._require_wanted()
+        self.require_wanted()
         self._watcher.update_phase_progress(phase_id, current)
         with self._lock:
             self._counts[phase_id] = current
+
+    def require_wanted(self) -> None:
+        """Raise ``CancelledError`` when somebody asked for the run to end, ``FailedError`` past its time."""
+        if self._cancelled_by is not None:
+            raise CancelledError(f"cancelled by {self._cancelled_by}")
+        if monotonic() - self._started > self._seconds:
+            raise FailedError(f"the run took longer than the {self._seconds:g} s that it may take")
 
     def complete_phase(self, phase_id: str, success: bool, summary: str) -> None:
         """End a phase and sum it up in a sentence, which the activity log has too."""
@@ -240,12 +247,6 @@ class BatchRunTracker:
                 if monotonic() - beaten >= HEARTBEAT_SECONDS:
                     self._ledger.runs.beat(self.run_id)
                     beaten = monotonic()
-
-    def _require_wanted(self) -> None:
-        if self._cancelled_by is not None:
-            raise CancelledError(f"cancelled by {self._cancelled_by}")
-        if monotonic() - self._started > self._seconds:
-            raise FailedError(f"the run took longer than the {self._seconds:g} s that it may take")
 
 
 def begin(ledger: Ledger, job_type: str, phases: Phases, **about: Any) -> Run:
