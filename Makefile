@@ -3,20 +3,27 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 INPUTS := pyproject.toml constraints.txt
+# The tests of a file share stores and servers, so they stay with one worker.
+PARALLEL := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test lint bench soak clean
+.PHONY: demo test lint kernels bench soak clean
 
 demo: .venv/.runtime
 	$(BIN)/ridgeline demo
 
-test: .venv/.test lint
-	$(BIN)/python -m pytest
+test: .venv/.test
+	$(MAKE) --no-print-directory --jobs=2 lint kernels
+	$(BIN)/python -m pytest $(PARALLEL)
 
 lint: .venv/.test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# Compiles most kernels into Numba's cache, which the workers of the tests would do once each.
+kernels: .venv/.runtime
+	$(BIN)/ridgeline demo --json > /dev/null
 
 bench: .venv/.test
 	$(BIN)/python -m bench

@@ -27,9 +27,13 @@ class SymbolBook:
         (0 at ``as_of``, -1 when there is none).
     betas, standard_errors : FloatArray
         ``(n_symbols, n_factors)`` of ``factor_names``, NaN missing; betas as stored, within ±5.
+    r_squared, n_obs : FloatArray
+        ``(n_symbols, n_factors)`` of the betas' regressions: R² in sample, and returns used; NaN missing.
     factor_names : tuple of str
     loadings, specific_variance, risk_proxied : FloatArray, FloatArray, BoolArray
         ``(n_symbols, 8)``, ``(n_symbols,)`` daily, and where medians stand in for a short history.
+    risk_n_obs : FloatArray
+        ``(n_symbols,)`` returns behind the loadings, NaN missing.
     proxy_covariance : FloatArray
         ``(8, 8)`` daily, raw proxies in the order of ``engine.factors.PROXIES``.
     sectors, asset_classes : tuple of str or None
@@ -49,10 +53,13 @@ class SymbolBook:
     close_age: IntArray
     betas: FloatArray
     standard_errors: FloatArray
+    r_squared: FloatArray
+    n_obs: FloatArray
     factor_names: tuple[str, ...]
     loadings: FloatArray
     specific_variance: FloatArray
     risk_proxied: BoolArray
+    risk_n_obs: FloatArray
     proxy_covariance: FloatArray
     sectors: tuple[str | None, ...]
     asset_classes: tuple[str | None, ...]
@@ -68,9 +75,12 @@ class SymbolBook:
             "close_age": (n,),
             "betas": (n, len(self.factor_names)),
             "standard_errors": (n, len(self.factor_names)),
+            "r_squared": (n, len(self.factor_names)),
+            "n_obs": (n, len(self.factor_names)),
             "loadings": (n, 8),
             "specific_variance": (n,),
             "risk_proxied": (n,),
+            "risk_n_obs": (n,),
             "proxy_covariance": (8, 8),
             "dividend_yields": (n,),
         }

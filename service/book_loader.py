@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import date
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -79,8 +80,6 @@ def load_book(store: Store, *, asof: date | None = None, release: Release | None
     panel = load_panel(store, release, clock.sessions_until(last, HISTORY_SESSIONS))
     columns = np.arange(len(panel.sessions))
     priced = np.where(panel.adj_close > 0, columns, -1).max(axis=1)
-    betas, errors = _betas(store, release, panel, last)
-    loadings, specific, proxied = _loadings(store, release, panel, last)
     known = newest_profiles(store.read("profiles", release=release), last)
     profiles = {row["symbol"]: row for row in known.iter_rows(named=True)}
     return SymbolBook(
@@ -91,12 +90,9 @@ def load_book(store: Store, *, asof: date | None = None, release: Release | None
         returns=panel.returns,
         close=_closes(store, release, panel, priced),
         close_age=columns[-1] - priced,
-        betas=betas,
-        standard_errors=errors,
+        **_regressions(store, release, panel, last),
         factor_names=BOOK_FACTORS,
-        loadings=loadings,
-        specific_variance=specific,
-        risk_proxied=proxied,
+        **_risk_model(store, release, panel, last),
         proxy_covariance=_covariance(store, release, last),
         sectors=tuple(profiles.get(symbol, {}).get("sector") for symbol in panel.symbols),
         asset_classes=tuple(profiles.get(symbol, {}).get("asset_class") for symbol in panel.symbols),
@@ -122,24 +118,27 @@ def _numbers(values: Iterable[float | None]) -> FloatArray:
     return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
 
 
-def _betas(store: Store, release: Release, panel: Panel, session: date) -> tuple[FloatArray, FloatArray]:
+def _regressions(store: Store, release: Release, panel: Panel, session: date) -> dict[str, Any]:
+    columns = {"betas": "beta", "standard_errors": "se", "r_squared": "r2", "n_obs": "n_obs"}
     frame = store.read(
         "symbol_factors",
         release=release,
-        columns=["symbol", "factor", "beta", "se"],
+        columns=["symbol", "factor", *columns.values()],
         sessions=(session, session),
     )
-    return _matrix(frame, panel, BOOK_FACTORS, "beta"), _matrix(frame, panel, BOOK_FACTORS, "se")
+    return {field: _matrix(frame, panel, BOOK_FACTORS, column) for field, column in columns.items()}
 
 
-def _loadings(
-    store: Store, release: Release, panel: Panel, session: date
-) -> tuple[FloatArray, FloatArray, np.ndarray]:
+def _risk_model(store: Store, release: Release, panel: Panel, session: date) -> dict[str, Any]:
     frame = store.read("risk_loadings", release=release, sessions=(session, session))
     matrix = _matrix(frame, panel, (*FACTORS, SPECIFIC), "loading")
     proxied = set(frame.filter(pl.col("reasons").str.contains("proxied"))["symbol"])
-    flags = np.array([symbol in proxied for symbol in panel.symbols], dtype=np.bool_)
-    return np.ascontiguousarray(matrix[:, :-1]), np.ascontiguousarray(matrix[:, -1]), flags
+    return {
+        "loadings": np.ascontiguousarray(matrix[:, :-1]),
+        "specific_variance": np.ascontiguousarray(matrix[:, -1]),
+        "risk_proxied": np.array([symbol in proxied for symbol in panel.symbols], dtype=np.bool_),
+        "risk_n_obs": _matrix(frame, panel, (SPECIFIC,), "n_obs")[:, 0],
+    }
 
 
 def _covariance(store: Store, release: Release, session: date) -> FloatArray:

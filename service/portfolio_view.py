@@ -78,8 +78,7 @@ def _unexpired(positions: Positions, book: SymbolBook) -> tuple[Positions, list[
 
 def analyze_stored(store: Store, settings: Settings, owner: str, portfolio_id: str) -> dict[str, Any]:
     """Describe everything that the newest release says about a stored portfolio."""
-    composed = _stored(store, _live(store, settings), owner, portfolio_id)
-    return _described(composed)
+    return described(stored_portfolio(store, settings, owner, portfolio_id))
 
 
 def analyze_trades(
@@ -94,10 +93,11 @@ def analyze_trades(
     """Describe what trades ``SYMBOL=QUANTITY`` would make of a portfolio, or of nothing."""
     live = _live(store, settings)
     before = None if portfolio_id is None else _stored(store, live, owner, portfolio_id)
-    return _described(traded(_market(live), before, [_trade(text) for text in trades], equity))
+    return described(traded(_market(live), before, [trade_of(text) for text in trades], equity))
 
 
-def _trade(text: str) -> Trade:
+def trade_of(text: str) -> Trade:
+    """Read a trade ``SYMBOL=QUANTITY``; ``UsageError`` says what is wrong with it."""
     symbol, _, quantity = text.partition("=")
     try:
         return msgspec.convert({"symbol": symbol, "quantity": float(quantity)}, Trade)
@@ -117,12 +117,18 @@ def _market(live: LiveBook) -> Market:
     return live.market
 
 
+def stored_portfolio(store: Store, settings: Settings, owner: str, portfolio_id: str) -> Composed:
+    """Compose a stored portfolio on the newest release."""
+    return _stored(store, _live(store, settings), owner, portfolio_id)
+
+
 def _stored(store: Store, live: LiveBook, owner: str, portfolio_id: str) -> Composed:
     portfolio = store.ledger.portfolios.get(owner, portfolio_id)
     return Compositions(store.ledger).of(portfolio, _market(live), live.accounts)
 
 
-def _described(composed: Composed) -> dict[str, Any]:
+def described(composed: Composed) -> dict[str, Any]:
+    """Describe everything that a release says about a composed portfolio."""
     market, positions = composed.market, composed.positions
     analysis = analyze(
         market.book,

@@ -18,7 +18,7 @@ DEFAULT_CONFIG = "ridgeline.toml"
 
 
 Provider: TypeAlias = Literal["files", "simulated", "tiingo", "eodhd", "fmp", "massive", "yahoo"]
-RATE = r"^[1-9]\d{0,8}/[1-9]?\d{0,8}(s|min|h|d)$"
+RATE = r"^[1-9]\d{0,8}/[1-9]?\d{0,8}(ms|s|min|h|d)$"
 
 
 class ProviderSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -107,10 +107,13 @@ class SymbolQueue:
         with self._ledger.writing() as connection:
             _end(connection, _own(connection, job_id), {"status": "completed", "error": None})
 
-    def fail(self, job_id: str, error: str) -> None:
-        """End an attempt badly: the job is pending again until its third; ``NotFound`` as in ``complete``."""
+    def fail(self, job_id: str, error: str, *, is_final: bool = False) -> bool:
+        """End an attempt badly, and return whether the job has failed; ``NotFound`` as in ``complete``.
+
+        It is pending again until its third attempt, unless this one is final: another would end likewise.
+        """
         with self._ledger.writing() as connection:
-            _retry(connection, _own(connection, job_id), error)
+            return _retry(connection, _own(connection, job_id), error, is_final=is_final)
 
     def resume(self) -> None:
         """Make the jobs of dead workers pending again; what a service does when it starts."""
@@ -171,12 +174,14 @@ def _end(connection: sa.Connection, row: sa.Row[Any], values: dict[str, Any]) ->
     connection.execute(sa.update(symbol_queue).where(symbol_queue.c.job_id == row.job_id).values(**ended))
 
 
-def _retry(connection: sa.Connection, row: sa.Row[Any], error: str) -> None:
-    if row.attempts < MAX_ATTEMPTS:
+def _retry(connection: sa.Connection, row: sa.Row[Any], error: str, *, is_final: bool = False) -> bool:
+    again = row.attempts < MAX_ATTEMPTS and not is_final
+    if again:
         values = {"status": "pending", "error": error, "started_at": None, "completed_at": None}
     else:
         values = {"status": "failed", "error": error}
     _end(connection, row, values)
+    return not again
 
 
 def _resume(connection: sa.Connection) -> None:

@@ -4,6 +4,7 @@ import os
 from contextlib import contextmanager
 from pathlib import Path
 
+from accessibility import faults_of
 from playwright.sync_api import sync_playwright
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -56,13 +57,14 @@ def is_complaint(said):
     return said.type == "error" and not said.text.startswith("Failed to load resource")
 
 
-def keep_pictures(browser, url, path, name, *, ready="main", cookies=()):
-    """Write screenshots of a page in light and dark, on a desk and a phone."""
+def keep_pictures(browser, url, path, name):
+    """Write screenshots of a page in light and dark, on a desk and a phone; its faults for readers."""
     ARTIFACTS.mkdir(exist_ok=True)
+    faults = []
     for scheme in ("light", "dark"):
         for size in SIZES:
             with visiting(browser, url, size=size, scheme=scheme) as page:
-                page.context.add_cookies(list(cookies))
                 page.goto(path, wait_until="networkidle")
-                page.wait_for_selector(ready)
                 page.screenshot(path=ARTIFACTS / f"{name}-{scheme}-{size}.png", full_page=True)
+                faults += [f"{scheme}, {size}: {fault}" for fault in faults_of(page)]
+    return faults

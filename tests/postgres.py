@@ -11,6 +11,7 @@ from pathlib import Path
 
 USER = "postgres"  # as whom the server runs where the tests run as root, which it refuses
 DEBIAN = Path("/usr/lib/postgresql")
+UNSAFE = "-c fsync=off -c synchronous_commit=off -c full_page_writes=off"  # no test cuts its power
 
 
 def programs() -> Path | None:
@@ -31,7 +32,7 @@ def server() -> Iterator[str]:
     try:
         prefix = as_user(home)
         data, port = home / "data", free_port()
-        options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c fsync=off"
+        options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' {UNSAFE}"
         control = [*prefix, folder / "pg_ctl", "-D", data, "-w", "-s"]
         run(*prefix, folder / "initdb", "-D", data, "-U", USER, "-A", "trust", "--no-sync")
         run(*control, "-l", home / "log", "-o", options, "start")

@@ -25,8 +25,8 @@ DUCKDB_1 = Path(os.environ.get("RIDGELINE_DUCKDB1", Path(__file__).parents[1] / 
 
 
 @pytest.fixture
-def store(tmp_path):
-    with open_store(tmp_path / "store") as opened:
+def store(empty_store, tmp_path):
+    with open_store(shutil.copytree(empty_store, tmp_path / "store")) as opened:
         yield opened
 
 

@@ -1,5 +1,6 @@
 """What an ingest writes, leaves alone, removes and marks; then real files with real errors."""
 
+import shutil
 from datetime import date
 from pathlib import Path
 
@@ -19,8 +20,8 @@ KEY = ["symbol", "session"]
 
 
 @pytest.fixture
-def store(tmp_path: Path):
-    with open_store(tmp_path / "store") as opened:
+def store(empty_store: Path, tmp_path: Path):
+    with open_store(shutil.copytree(empty_store, tmp_path / "store")) as opened:
         yield opened
 
 

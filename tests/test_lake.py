@@ -1,6 +1,7 @@
 """A table of the lake against the obvious model: a dictionary from key to row."""
 
 import random
+import shutil
 from datetime import date
 from pathlib import Path
 
@@ -19,8 +20,8 @@ SESSIONS = days(date(2017, 1, 2), 60, step=5)  # four quarters
 
 
 @pytest.fixture
-def store(tmp_path):
-    with open_store(tmp_path / "store") as opened:
+def store(empty_store, tmp_path):
+    with open_store(shutil.copytree(empty_store, tmp_path / "store")) as opened:
         yield opened
 
 

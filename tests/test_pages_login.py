@@ -107,4 +107,4 @@ def test_in_and_out_with_a_browser(browser, url, secrets):
 
 
 def test_pictures(browser, url):
-    keep_pictures(browser, url, "/login", "login")
+    assert keep_pictures(browser, url, "/login", "login") == []

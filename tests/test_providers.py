@@ -5,11 +5,13 @@ from datetime import date
 
 import polars as pl
 import pytest
-from market_server import Bar, Listing, MarketServer, answering, market_server, weekdays
+from market_server import MarketServer, answering, market_server
+from market_shapes import Bar, Listing, weekdays
 
 from service.errors import UsageError
 from service.providers.configured import fundamental_source, price_source, profile_source
-from service.providers.files import NUMBERS
+from service.providers.files import NUMBERS, no_actions
+from service.providers.frames import actions_frame
 from service.providers.outcomes import Failed, Fetched, Outcome, Span
 from service.settings import ProviderSettings, Settings
 from storage.schemas import TABLES
@@ -230,3 +232,12 @@ def test_rates_have_to_make_sense(market: MarketServer) -> None:
     provider = ProviderSettings(rates=("5/s", "3/min"))
     with pytest.raises(UsageError, match="longer window"):
         price_source(Settings(providers=("yahoo",), yahoo=provider))
+
+
+def test_actions_of_one_day() -> None:
+    day, no = "2024-05-06", "2024-05-07"
+    rows = [(day, "dividend", 0.25), (day, "dividend", 1.0), (day, "dividend", 0.25), (day, "split", 2.0)]
+    odd = [(no, "split", 0.0), (no, "dividend", -1.0), (no, "split", float("nan"))]
+    actions = actions_frame("here", "AAA", [*rows, *odd])
+    assert actions.select("kind", "value").rows() == [("dividend", 1.25), ("split", 2.0)]
+    assert actions.schema == no_actions().schema

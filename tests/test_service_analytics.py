@@ -80,7 +80,15 @@ def test_overview(get, described):
 
 
 def test_factor_exposures(get, described):
-    assert get("factor-exposures")["factors"] == described["factor_exposures"]
+    body, graded = get("factor-exposures"), {"n_obs", "quality", "reasons"}
+    numbers = [{name: each[name] for name in each.keys() - graded} for each in body["factors"]]
+    assert numbers == described["factor_exposures"]
+    for each in body["factors"]:
+        missing = each["exposure_dollar"] is None
+        assert (each["n_obs"] is None) == missing
+        assert each["quality"] == ("unavailable" if missing else "degraded" if each["coverage"] < 1 else "ok")
+        assert each["reasons"] == (["no_beta"] if missing else ["partial_coverage"] * (each["coverage"] < 1))
+    assert body["n_obs"] == min(each["n_obs"] for each in body["factors"] if each["n_obs"])
 
 
 def test_volatility(get, described):

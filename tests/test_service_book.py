@@ -42,7 +42,7 @@ def test_from_an_empty_store_to_the_first_release(tmp_path):
 
 
 def _wait_for(client, session):
-    for _ in range(200):
+    for _ in range(600):
         ready = client.get("/health/ready").json()
         if ready["as_of"] == session:
             return ready

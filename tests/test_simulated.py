@@ -108,7 +108,8 @@ def test_each_corporate_event_is_in_the_prices(market: SimulatedMarket) -> None:
 
 
 def test_some_histories_are_short_and_some_have_gaps(market: SimulatedMarket) -> None:
-    present = np.array([np.isfinite(wide(market)[name]) for name in market.symbols[5:]])
+    prices = wide(market)
+    present = np.array([np.isfinite(prices[name]) for name in market.symbols[5:]])
     first = present.argmax(axis=1)
     assert 0.01 <= (first > 5).mean() <= 0.12
     gaps = 1 - present.sum(axis=1) / (len(SESSIONS) - first)

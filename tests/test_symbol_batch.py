@@ -81,8 +81,8 @@ def store(filled: Path, tmp_path: Path) -> Iterator[Store]:
 
 
 @pytest.fixture
-def other(tmp_path: Path) -> Iterator[Store]:
-    with open_store(tmp_path / "other") as opened:
+def other(empty_store: Path, tmp_path: Path) -> Iterator[Store]:
+    with open_store(shutil.copytree(empty_store, tmp_path / "other")) as opened:
         yield opened
 
 

@@ -1,15 +1,23 @@
 """Unknown symbols: queued, fetched, tried three times, and part of the analytics when they arrive."""
 
+import json
 from pathlib import Path
 from shutil import copytree
 
 import httpx
 import polars as pl
 import pytest
+from market_server import answering, market_server
+from market_shapes import Bar, Listing
 from service_process import serving, upload
 
+from service.cli.app import run
 from service.cli.progress import TerminalProgress
-from service.jobs.symbol_onboarding import fetch_from_files, process_symbols
+from service.errors import UsageError
+from service.jobs.symbol_onboarding import process_symbols
+from service.providers.files import FilesSource, no_actions, read_prices
+from service.providers.outcomes import Failed, Fetched
+from service.providers.sources import Sources
 from service.settings import Settings
 from storage.store import open_store
 
@@ -26,9 +34,33 @@ def prices(tmp_path):
     return tmp_path / "new.csv"
 
 
-def process(path, fetch):
+class Source:
+    """Says the same of every symbol, and remembers what it was asked."""
+
+    name = "here"
+
+    def __init__(self, says):
+        self.says, self.asked = says, []
+
+    def fetch(self, requests):
+        for symbol in requests:
+            self.asked.append(symbol)
+            yield symbol, self.says
+
+
+def process(path, source, **options):
     with open_store(path) as store, TerminalProgress() as progress:
-        return process_symbols(store, Settings(), progress, fetch)
+        return process_symbols(store, Settings(), progress, Sources(prices=source), **options)
+
+
+def enqueue(path, *symbols):
+    with open_store(path) as store:
+        store.ledger.symbol_queue.enqueue(symbols, owner="ann")
+
+
+def read(path, table, symbol):
+    with open_store(path) as store:
+        return store.read(table, symbols=[symbol])
 
 
 def test_from_upload_to_analytics(sample_store, tmp_path, prices):
@@ -38,7 +70,7 @@ def test_from_upload_to_analytics(sample_store, tmp_path, prices):
         portfolio_id = upload(client, LOTS).json()["portfolio_id"]
         status = f"/api/v2/onboarding/status/{portfolio_id}"
         assert client.get(status).json()["pending_symbols"] == ["NEWCO", "NOSUCH"]
-        done = process(path, fetch_from_files(prices))
+        done = process(path, FilesSource(prices))
         assert (done.arrived, list(done.failed), done.retried) == (["NEWCO"], ["NOSUCH"], {})
         assert "has no price of NOSUCH" in done.failed["NOSUCH"]
         for _ in range(200):
@@ -49,7 +81,7 @@ def test_from_upload_to_analytics(sample_store, tmp_path, prices):
         overview = client.get(f"/api/v1/analytics/portfolio/{portfolio_id}/overview").json()
         assert overview["excluded"] == [{"symbol": "NOSUCH", "reason": "unknown_symbol"}]
         assert client.get("/api/v1/symbols/NEWCO/status").json()["status"] == "ready"
-    assert process(path, fetch_from_files(prices)).arrived == []
+    assert process(path, FilesSource(prices)).arrived == []
 
 
 def test_three_tries_and_more_symbols_than_room(sample_store, tmp_path, prices):
@@ -60,22 +92,81 @@ def test_three_tries_and_more_symbols_than_room(sample_store, tmp_path, prices):
         assert len(upload(client, csv).json()["pending_symbols"]) == 70
     with open_store(path) as store:
         assert store.ledger.symbol_queue.counts()["pending"] == 50
-    asked = []
-
-    def fetch(symbol):
-        asked.append(symbol)
-        raise OSError("the source is down")
-
-    done = process(path, fetch)
+    source = Source(Failed("transport", "the source is down"))
+    done = process(path, source)
     assert len(done.failed) == 70
-    assert sorted(asked) == sorted([f"X{n:03d}" for n in range(70)] * 3)
+    assert sorted(source.asked) == sorted([f"X{n:03d}" for n in range(70)] * 3)
+    with open_store(path) as store:
+        failures = store.ledger.failures.newest("symbol_onboarding", is_open=True, limit=100)
+    assert {(each.error_type, each.retry_count) for each in failures} == {("transport", 2)}
+
+
+def test_what_no_source_knows_is_asked_for_once(sample_store, tmp_path):
+    path = tmp_path / "store"
+    copytree(sample_store, path)
+    enqueue(path, "NOSUCH")
+    source = Source(Failed("unknown_symbol", "there is none"))
+    assert process(path, source).failed == {"NOSUCH": "there is none"}
+    assert source.asked == ["NOSUCH"]
+
+
+def test_a_source_that_wants_to_be_left_alone_is(sample_store, tmp_path, prices):
+    path = tmp_path / "store"
+    copytree(sample_store, path)
+    enqueue(path, "NEWCO", *(f"X{n}" for n in range(7)))
+    source = Source(Failed("rate_limited", "not now", retry_after=3_000.0))
+    done = process(path, source)
+    assert len(source.asked) == len(done.retried) == 3
+    assert done.failed == {}
+    assert process(path, FilesSource(prices)).arrived == ["NEWCO"]
 
 
 def test_a_symbol_whose_prices_are_all_quarantined_does_not_arrive(sample_store, tmp_path, prices):
     path = tmp_path / "store"
     copytree(sample_store, path)
-    with open_store(path) as store:
-        store.ledger.symbol_queue.enqueue(["NEWCO"], portfolio_id=None, owner="ann")
-    fetch = fetch_from_files(prices)
-    done = process(path, lambda symbol: fetch(symbol).with_columns(adj_close=-1.0).head(7))
+    enqueue(path, "NEWCO")
+    rows = read_prices(prices).with_columns(adj_close=-1.0).head(7)
+    done = process(path, Source(Fetched(rows, no_actions())))
     assert (done.arrived, done.failed) == ([], {"NEWCO": "none of 7 prices could be kept"})
+
+
+def test_without_a_provider(sample_store, tmp_path):
+    path = tmp_path / "store"
+    copytree(sample_store, path)
+    with pytest.raises(UsageError, match="PATH"):
+        process(path, None)
+    assert run(["symbols", "process", "--store", str(path)]) == 2
+    assert run(["symbols", "process", str(tmp_path / "none.csv"), "--store", str(path)]) == 2
+
+
+def test_configured_providers(sample_store, tmp_path, monkeypatch, capsys):
+    """From a provider's own interface to the metrics: prices with a split, and another source's profile."""
+    path = tmp_path / "store"
+    copytree(sample_store, path)
+    enqueue(path, "NEWCO", "NOSUCH")
+    days = pl.read_csv(DATA / "sample_prices.csv", try_parse_dates=True).filter(symbol="SPY")["date"]
+    split = days[-30]
+    bars = [Bar(day, (80.0 if day < split else 40.0) + at % 7) for at, day in enumerate(days)]
+    with market_server() as market:
+        market.listings["NEWCO"] = Listing(bars, splits={split: 2.0})
+        for name, value in {
+            "PROVIDERS": "tiingo,eodhd",
+            "PROFILE_PROVIDER": "fmp",
+            "NY_TIME": f"{days[-1]}T20:00",
+            **{f"{name}_KEY": "secret-key" for name in ("TIINGO", "EODHD", "FMP")},
+            **{f"{name}_URL": market.url for name in ("TIINGO", "EODHD", "FMP")},
+        }.items():
+            monkeypatch.setenv(f"RIDGELINE_{name}", value)
+        market.always = lambda asked: answering(500) if asked.path.startswith("/tiingo") else None
+        monkeypatch.setenv("RIDGELINE_PROVIDER_SECONDS", "0.1")
+        assert run(["symbols", "process", "--json", "--store", str(path)]) == 3
+    done = json.loads(capsys.readouterr().out)
+    assert (done["arrived"], list(done["failed"])) == (["NEWCO"], ["NOSUCH"])
+    assert "tiingo answered 500" in done["failed"]["NOSUCH"]
+    stored = read(path, "prices", "NEWCO").sort("session")
+    assert stored["session"].to_list() == days.to_list()
+    assert stored["source"].unique().to_list() == ["eodhd"]
+    assert stored["quality"].unique().to_list() == ["ok"]
+    assert read(path, "corporate_actions", "NEWCO")["value"].to_list() == [2.0]
+    metrics = read(path, "symbol_metrics", "NEWCO")
+    assert metrics["sector"].to_list() == ["Information Technology"]

@@ -6,6 +6,7 @@ import sys
 import time
 from datetime import date, timedelta
 from pathlib import Path
+from shutil import copytree
 
 import duckdb
 import pytest
@@ -23,20 +24,27 @@ NOW = timedelta(0)
 WEEK = timedelta(days=7)
 
 
-@pytest.fixture
-def store(tmp_path):
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory):
     """Releases 1 to 3: appended a session at a time, replaced twice over, and replaced once more."""
-    with open_store(tmp_path / "store") as opened:
-        with opened.writing("symbol", owner="test") as writer:
-            for session in SESSIONS:
-                writer.append("prices", prices(SYMBOLS, [session]))
-            writer.append("symbol_metrics", metrics(SYMBOLS, SESSIONS[0]))
-            writer.publish()
-            for close in (2.0, 3.0):
-                writer.replace("prices", prices(SYMBOLS, SESSIONS, close))
-            writer.publish()
-            writer.replace("prices", prices(SYMBOLS, SESSIONS[:3], 4.0), sessions=(SESSIONS[0], SESSIONS[2]))
-            writer.publish()
+    path = tmp_path_factory.mktemp("filled") / "store"
+    with open_store(path) as opened, opened.writing("symbol", owner="test") as writer:
+        for session in SESSIONS:
+            writer.append("prices", prices(SYMBOLS, [session]))
+        writer.append("symbol_metrics", metrics(SYMBOLS, SESSIONS[0]))
+        writer.publish()
+        for close in (2.0, 3.0):
+            writer.replace("prices", prices(SYMBOLS, SESSIONS, close))
+        writer.publish()
+        writer.replace("prices", prices(SYMBOLS, SESSIONS[:3], 4.0), sessions=(SESSIONS[0], SESSIONS[2]))
+        writer.publish()
+    return path
+
+
+@pytest.fixture
+def store(filled, tmp_path):
+    """A copy, whose files keep their age."""
+    with open_store(copytree(filled, tmp_path / "store")) as opened:
         yield opened
 
 

@@ -10,9 +10,6 @@ from litestar import Litestar, Request, Router
 from litestar.concurrency import sync_to_thread
 from litestar.datastructures import State
 from litestar.di import Provide
-from litestar.openapi import OpenAPIConfig
-from litestar.openapi.plugins import JsonRenderPlugin
-from litestar.openapi.spec import Components, Reference, SecurityScheme
 
 from service.api import (
     calculation,
@@ -36,11 +33,12 @@ from service.api.auth import Caller, Doorkeeper, admitting, caller_of
 from service.api.data import portfolios as data_portfolios
 from service.api.data import positions as data_positions
 from service.api.data import prices as data_prices
+from service.api.document import DecimalsAreNumbers, openapi
 from service.api.problems import HANDLERS, documented
 from service.api.resources import Resources
 from service.api.timeouts import within
+from service.pages.kept import make_kept
 from service.pages.router import pages
-from service.pages.sessions import Sessions
 
 MAX_BODY = 1024 * 1024
 FAMILIES = (
@@ -78,7 +76,8 @@ def create_app(resources: Resources, *, open_to_all: bool = False) -> Litestar:
             ADMIN_FAMILIES,
         )
     )
-    doorkeeper, sessions = Doorkeeper(resources.ledger, open_to_all=open_to_all), Sessions(resources.secret)
+    doorkeeper = Doorkeeper(resources.ledger, open_to_all=open_to_all)
+    kept_pages = make_kept(resources.secret)
     admitted = [admitting(doorkeeper)]
     return Litestar(
         route_handlers=[
@@ -87,7 +86,7 @@ def create_app(resources: Resources, *, open_to_all: bool = False) -> Litestar:
             Router("/api/v1", route_handlers=kept, middleware=[*admitted, keeping(resources)]),
             Router("/api/v1/admin", route_handlers=admin, middleware=admitted, opt={"scope": "admin"}),
             Router("/api/v2", route_handlers=documented([onboarding.simple]), middleware=admitted),
-            pages(doorkeeper, sessions, resources.settings),
+            pages(doorkeeper, kept_pages.sessions, resources.settings),
         ],
         dependencies={
             "resources": Provide(_resources, sync_to_thread=False),
@@ -97,9 +96,10 @@ def create_app(resources: Resources, *, open_to_all: bool = False) -> Litestar:
         lifespan=[_background],
         logging_config=None,  # whoever runs the application says where its log goes
         middleware=[within(resources.settings.request_seconds, resources.settings.docs_url)],
-        openapi_config=_openapi(),
+        openapi_config=openapi(),
+        plugins=[DecimalsAreNumbers()],
         request_max_body_size=MAX_BODY,
-        state=State({"resources": resources, "sessions": sessions}),
+        state=State({"resources": resources, "pages": kept_pages}),
     )
 
 
@@ -137,20 +137,4 @@ async def _background(app: Litestar) -> AsyncIterator[None]:
     finally:
         for task in tasks:
             task.cancel()
-
-
-def _openapi() -> OpenAPIConfig:
-    schemes: dict[str, SecurityScheme | Reference] = {
-        "ApiKey": SecurityScheme(type="apiKey", name="X-API-Key", security_scheme_in="header"),
-        "Bearer": SecurityScheme(type="http", scheme="bearer"),
-    }
-    return OpenAPIConfig(
-        title="ridgeline",
-        version="1",
-        description="Portfolio analytics composed from a nightly symbol layer",
-        components=Components(security_schemes=schemes),
-        security=[{"ApiKey": []}, {"Bearer": []}],
-        path="/schema",
-        render_plugins=[JsonRenderPlugin()],
-        use_handler_docstrings=True,
-    )
+        app.state.pages.renderer.close()

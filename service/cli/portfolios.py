@@ -140,6 +140,37 @@ def portfolio_export(
     return EXIT_OK
 
 
+@portfolio.command("report")
+@click.argument("portfolio_id")
+@click.option(
+    "--output", "-o", type=click.Path(path_type=Path), help="File to write; standard output if none."
+)
+@OWNER
+@shared
+def portfolio_report(
+    portfolio_id: str, output: Path | None, owner: str, store_path: Path | None, as_json: bool
+) -> int:
+    """Write everything about a stored portfolio as one HTML file with its charts."""
+    from service.api.analytics.asked import quality_on
+    from service.cli.output import print_json
+    from service.cli.resources import opened
+    from service.pages.charts.rendering import svg
+    from service.pages.report import report
+    from service.pages.views import View
+    from service.portfolio_view import stored_portfolio
+
+    with opened(store_path) as (store, settings):
+        composed = stored_portfolio(store, settings, owner, portfolio_id)
+        text = report(View(store, composed, quality_on(settings, composed)), svg)
+    if output is not None:
+        output.write_text(text, encoding="utf-8")
+    if as_json:
+        print_json({"portfolio_id": portfolio_id, "html": None if output else text})
+    elif output is None:
+        click.echo(text, nl=False)
+    return EXIT_OK
+
+
 @portfolio.command("whatif")
 @click.argument("trades", nargs=-1, required=True, metavar="SYMBOL=QUANTITY…")
 @click.option("--portfolio", "portfolio_id", help="Portfolio that the trades are on top of.")

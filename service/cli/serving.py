@@ -109,17 +109,29 @@ def symbols() -> None:
 
 
 @symbols.command("process")
-@click.argument("path", type=click.Path(path_type=Path), metavar="PATH")
+@click.argument("path", type=click.Path(path_type=Path), metavar="[PATH]", required=False)
 @shared
-def symbols_process(path: Path, store_path: Path | None, as_json: bool) -> int:
-    """Fetch every symbol that waits from the prices in PATH, and compute the newest session."""
+def symbols_process(path: Path | None, store_path: Path | None, as_json: bool) -> int:
+    """Fetch every symbol that waits, and compute the newest session.
+
+    Prices come from PATH, a CSV or Parquet file or a folder of them, or from the configured providers.
+    """
+    from datetime import date
+
+    from service import clock
     from service.cli.output import print_fields, print_json
     from service.cli.progress import TerminalProgress
     from service.cli.resources import opened
-    from service.jobs.symbol_onboarding import fetch_from_files, process_symbols
+    from service.jobs.symbol_onboarding import process_symbols
+    from service.providers.files import FilesSource
+    from service.providers.sources import Sources, configured_sources
 
     with opened(store_path) as (store, settings), TerminalProgress() as progress:
-        done = process_symbols(store, settings, progress, fetch_from_files(path))
+        if path is None:
+            done = process_symbols(store, settings, progress, configured_sources(settings))
+        else:  # who brings a file means all of it
+            sources, since = Sources(prices=FilesSource(path)), date(clock.FIRST_YEAR, 1, 1)
+            done = process_symbols(store, settings, progress, sources, since=since)
     if as_json:
         print_json(done.as_dict())
     else:

@@ -1,20 +1,24 @@
 """Works the queue of unknown symbols: fetches them, stores them, and computes the newest session."""
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
-from typing import Any, TypeAlias
+from datetime import date
+from typing import Any
 
 import polars as pl
 
-from service.errors import FailedError, UsageError
+from service import clock
+from service.errors import UsageError
 from service.ingest import ingest_prices
 from service.jobs.progress import Progress
+from service.jobs.reference_data import refresh_reference_data
 from service.jobs.symbol_batch import run_symbol_batch
 from service.jobs.tracker import BY_HAND, BatchRunTracker, Trigger, failing
+from service.jobs.universe import HISTORY_SESSIONS
 from service.onboarding import unknown_symbols
-from service.providers.files import read_prices
+from service.providers.outcomes import FINAL, Failed, Fetched, Outcome, PriceSource, Span
+from service.providers.sources import Sources
 from service.settings import Settings
 from storage.store import Store
 from storage.symbol_queue import Job
@@ -22,8 +26,6 @@ from storage.symbol_queue import Job
 JOB = "symbol_onboarding"
 PHASES = {"symbols": ("Symbol Onboarding", "symbols")}
 AT_ONCE = 3
-
-Fetch: TypeAlias = Callable[[str], pl.DataFrame]
 
 
 @dataclass(slots=True)
@@ -41,42 +43,52 @@ class Processed:
         return asdict(self)
 
 
-def fetch_from_files(path: Path) -> Fetch:
-    """Return a source that knows the symbols in a file or folder of prices."""
-    known = read_prices(path)
-
-    def fetch(symbol: str) -> pl.DataFrame:
-        found = known.filter(pl.col("symbol") == symbol)
-        if found.is_empty():
-            raise UsageError(f"{path} has no price of {symbol}")
-        return found
-
-    return fetch
-
-
 def process_symbols(
-    store: Store, settings: Settings, progress: Progress, fetch: Fetch, *, trigger: Trigger = BY_HAND
+    store: Store,
+    settings: Settings,
+    progress: Progress,
+    sources: Sources,
+    *,
+    since: date | None = None,
+    trigger: Trigger = BY_HAND,
 ) -> Processed:
-    """Fetch every symbol that waits, three at once, three tries each, and recompute the newest session.
+    """Fetch every symbol that waits, three at once, and recompute the newest session.
 
-    Symbols that had no room in the queue when their portfolio came in are queued as there is room. Jobs that
-    a dead process left behind are taken up again.
+    A symbol that a source could not answer for is tried three times, unless its sources want to be left
+    alone: then what is left waits for the next run. One that no source knows has failed.
+
+    Symbols that had no room in the queue when their portfolio came in are queued as there is room; jobs that
+    a dead process left behind are taken up again. Profiles are fetched where there is a source of them.
+
+    Parameters
+    ----------
+    since : date, optional
+        First day to fetch; as much as the newest session is computed from when not given.
+
+    Raises
+    ------
+    UsageError
+        There is no source of prices.
     """
+    if sources.prices is None:
+        raise UsageError("no provider is configured to fetch from; give a PATH of prices, or set providers")
+    target = clock.last_closed_session(settings)
+    span = (since or _first_needed(store, target), target)
     tracker = BatchRunTracker(store.ledger, watcher=progress)
     tracker.start(JOB, PHASES, trigger=trigger)
-    done, queue = Processed(tracker.run_id), store.ledger.symbol_queue
+    done = Processed(tracker.run_id)
     with failing(tracker, done):
         _queue_deferred(store)
-        tracker.start_phase("symbols", PHASES["symbols"][0], queue.counts()["pending"], "symbols")
-        with ThreadPoolExecutor(AT_ONCE) as pool:
-            while jobs := queue.claim(AT_ONCE):
-                found = dict(zip(jobs, pool.map(lambda job: _fetched(fetch, job.symbol), jobs), strict=True))
-                _store(store, done, found)
-                tracker.update_phase_progress("symbols", len(done.arrived) + len(done.failed))
-                _queue_deferred(store)
+        n_waiting = store.ledger.symbol_queue.counts()["pending"]
+        tracker.start_phase("symbols", PHASES["symbols"][0], n_waiting, "symbols")
+        _work(store, sources.prices, span, tracker, done)
         tracker.complete_phase("symbols", not done.failed, f"{len(done.arrived)} arrived")
         if done.arrived:
-            done.release = run_symbol_batch(store, settings, progress, trigger=Trigger(JOB)).release
+            described = Sources(profiles=sources.profiles, fundamentals=sources.fundamentals)
+            refresh_reference_data(store, settings, described, tracker, done.arrived)
+            # What the other symbols lack is the nightly batch's to fetch.
+            batch = run_symbol_batch(store, settings, progress, trigger=Trigger(JOB), sources=Sources())
+            done.release = batch.release
     n_all = len(done.arrived) + len(done.failed)
     tracker.complete(
         "partial" if done.failed else "completed", items=(n_all, len(done.failed)), summary=done.as_dict()
@@ -84,33 +96,61 @@ def process_symbols(
     return done
 
 
-def _fetched(fetch: Fetch, symbol: str) -> pl.DataFrame | str:
-    """Return a symbol's prices, or why there are none."""
-    try:
-        return fetch(symbol)
-    except (UsageError, FailedError, OSError) as error:
-        return str(error)
+def _work(store: Store, source: PriceSource, span: Span, tracker: BatchRunTracker, done: Processed) -> None:
+    """Take jobs from the queue until there are none, or the source wants to be left alone."""
+    while jobs := store.ledger.symbol_queue.claim(AT_ONCE):
+        found = _fetched(store, source, jobs, span)
+        _store(store, done, found, span[1])
+        tracker.update_phase_progress("symbols", len(done.arrived) + len(done.failed))
+        if all(isinstance(each, Failed) and each.kind == "rate_limited" for each in found.values()):
+            tracker.add_activity(f"{source.name} may not be asked more now; the rest waits", "warning")
+            break
+        _queue_deferred(store)
 
 
-def _store(store: Store, done: Processed, found: dict[Job, pl.DataFrame | str]) -> None:
+def _first_needed(store: Store, target: date) -> date:
+    """First session that the store's newest one, or the one to come, is computed from."""
+    newest = min(store.release().session or target, target)
+    first: date = clock.sessions_until(newest, HISTORY_SESSIONS)[0].item()
+    return first
+
+
+def _fetched(store: Store, source: PriceSource, jobs: Sequence[Job], span: Span) -> dict[Job, Outcome]:
+    """Fetch the symbols of some jobs; other machines see in the meantime that they are worked on."""
+    by_symbol = {job.symbol: job for job in jobs}
+    found: dict[Job, Outcome] = {}
+    with closing(source.fetch(dict.fromkeys(by_symbol, span))) as outcomes:
+        for symbol, outcome in outcomes:
+            found[by_symbol[symbol]] = outcome
+            store.ledger.symbol_queue.beat()
+    return found
+
+
+def _store(store: Store, done: Processed, found: Mapping[Job, Outcome], target: date) -> None:
     """Ingest what was fetched, and only then end its jobs: one that dies between is fetched again."""
-    queue = store.ledger.symbol_queue
-    frames = [frame for frame in found.values() if isinstance(frame, pl.DataFrame)]
-    if frames:
-        ingest_prices(store, pl.concat(frames))
-    known = store.ledger.symbols.ids()
-    for job, result in found.items():
-        if isinstance(result, pl.DataFrame) and job.symbol in known:
+    fetched = [outcome for outcome in found.values() if isinstance(outcome, Fetched)]
+    if fetched:
+        actions = pl.concat([outcome.actions for outcome in fetched])
+        ingest_prices(
+            store, pl.concat([outcome.prices for outcome in fetched]), actions=actions, last_session=target
+        )
+    queue, known = store.ledger.symbol_queue, store.ledger.symbols.ids()
+    failures: dict[str, tuple[str, str]] = {}
+    for job, outcome in found.items():
+        done.retried.pop(job.symbol, None)
+        if isinstance(outcome, Fetched) and job.symbol in known:
             queue.complete(job.job_id)
             done.arrived.append(job.symbol)
-            done.retried.pop(job.symbol, None)
             continue
-        reason = result if isinstance(result, str) else f"none of {result.height} prices could be kept"
-        queue.fail(job.job_id, reason)
-        ended = queue.jobs([job.symbol])[job.symbol].status == "failed"
-        (done.failed if ended else done.retried)[job.symbol] = reason
-        if ended:
-            done.retried.pop(job.symbol, None)
+        failed = outcome if isinstance(outcome, Failed) else _none_kept(outcome)
+        failures[job.symbol] = (failed.kind, failed.message)
+        ended = queue.fail(job.job_id, failed.message, is_final=failed.kind in FINAL)
+        (done.failed if ended else done.retried)[job.symbol] = failed.message
+    store.ledger.failures.record(done.run_id, JOB, target, failures, succeeded=done.arrived)
+
+
+def _none_kept(outcome: Fetched) -> Failed:
+    return Failed("bad_payload", f"none of {outcome.prices.height} prices could be kept")
 
 
 def _queue_deferred(store: Store) -> None:

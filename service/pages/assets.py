@@ -15,14 +15,15 @@ TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 
 
 @cache
-def _content(name: str) -> bytes:
+def content(name: str) -> bytes:
+    """Return an asset."""
     return (FOLDER / name).read_bytes()
 
 
 @cache
 def asset_url(name: str) -> str:
     """Return where an asset is found; another address once its content is another."""
-    return f"/static/{zlib.crc32(_content(name)):08x}/{name}"
+    return f"/static/{zlib.crc32(content(name)):08x}/{name}"
 
 
 @get("/static/{version:str}/{name:str}", sync_to_thread=False, opt={"public": True}, include_in_schema=False)
@@ -32,7 +33,7 @@ def asset(request: Request[Any, Any, Any], version: str, name: str) -> Response[
     if kind not in TYPES or name not in {path.name for path in FOLDER.iterdir()}:
         raise NotFoundException("there is no such file")
     headers = {"Cache-Control": "public, max-age=31536000, immutable"}
-    return answer(request, _content(name), TYPES[kind], headers=headers)
+    return answer(request, content(name), TYPES[kind], headers=headers)
 
 
 HANDLERS = [asset]

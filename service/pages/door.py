@@ -68,7 +68,7 @@ async def check_token(request: Request[Any, Any, Any]) -> None:
     if request.method in READING:
         return
     token = (await request.form()).get(TOKEN, "")
-    sessions: Sessions = request.app.state.sessions
+    sessions: Sessions = request.app.state.pages.sessions
     if isinstance(token, UploadFile) or not sessions.is_token(session_of(request), str(token)):
         raise PermissionDeniedException("this form is no longer valid; load its page again and send it anew")
 

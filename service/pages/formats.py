@@ -39,6 +39,11 @@ def points(value: float | None) -> str:
     return percent(None if value is None else value / 100)
 
 
+def change(text: str) -> str:
+    """Return a number that is written already with its sign."""
+    return text if text.startswith("−") or not any(each in "123456789" for each in text) else f"+{text}"
+
+
 def number(value: float | None, decimals: int = 2) -> str:
     """Return a number with so many decimals."""
     return MISSING if value is None else _signed(f"{value:,.{decimals}f}")
@@ -67,9 +72,9 @@ def seconds(value: float) -> str:
 
 
 def _signed(text: str) -> str:
-    """Write a real minus, and none before a zero."""
-    if text.startswith("-") and not any(each in "123456789" for each in text):
-        text = text[1:]
+    """Write a real minus, and no sign before a zero."""
+    if not any(each in "123456789" for each in text):
+        text = text.lstrip("+-")
     return text.replace("-", "−")
 
 

@@ -77,7 +77,7 @@ def _navigation(request: Request[Any, Any, Any], caller: Caller | None) -> list[
 
 def sessions_of(request: Request[Any, Any, Any]) -> Sessions:
     """Return what knows the sessions of this service."""
-    sessions: Sessions = request.app.state.sessions
+    sessions: Sessions = request.app.state.pages.sessions
     return sessions
 
 

@@ -32,3 +32,15 @@ def answer(
     if "gzip" in request.headers.get("accept-encoding", ""):
         body, sent["Content-Encoding"] = gzip.compress(body, COMPRESSION, mtime=0), "gzip"
     return Response(body, status_code=status, media_type=media_type, headers=sent, cookies=cookies)
+
+
+def compressed(
+    request: Request[Any, Any, Any], body: bytes, media_type: str, *, headers: dict[str, str]
+) -> Response[bytes]:
+    """Return a body that is compressed already."""
+    sent = HEADERS | {name.title(): text for name, text in headers.items()}
+    if "gzip" in request.headers.get("accept-encoding", ""):
+        sent["Content-Encoding"] = "gzip"
+    else:
+        body = gzip.decompress(body)
+    return Response(body, media_type=media_type, headers=sent)

@@ -205,18 +205,18 @@ def _given_name(column: str) -> str:
 
 
 class FilesSource:
-    """The prices of a file or folder, as a source; it is read anew for every fetch."""
+    """The prices of a file or folder, as a source; ``InputError`` when they cannot be read."""
 
     name = SOURCE
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._known = read_prices(path).partition_by("symbol", as_dict=True)
 
     def fetch(self, requests: Mapping[str, Span]) -> Outcomes:
-        """Yield every symbol with its prices in the span; ``InputError`` when the files cannot be read."""
-        known = read_prices(self._path).partition_by("symbol", as_dict=True)
+        """Yield every symbol with its prices in the span."""
         for symbol, span in requests.items():
-            prices = known.get((symbol,))
+            prices = self._known.get((symbol,))
             yield symbol, self._outcome(symbol, span, prices)
 
     def _outcome(self, symbol: str, span: Span, prices: pl.DataFrame | None) -> Outcome:

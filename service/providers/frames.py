@@ -57,13 +57,18 @@ def prices_frame(source: str, symbol: str, columns: Mapping[str, Sequence[Any] |
 
 
 def actions_frame(source: str, symbol: str, rows: Iterable[tuple[str, str, float]]) -> pl.DataFrame:
-    """Return corporate actions given as day, kind and value."""
-    frame = pl.DataFrame(
-        list(rows), schema={"session": pl.String, "kind": pl.String, "value": pl.Float64}, orient="row"
-    )
+    """Return corporate actions given as day, kind and value, one of a kind a day.
+
+    What is no amount is left out, and what is said twice; different dividends of a day add up.
+    """
+    schema = {"session": pl.String, "kind": pl.String, "value": pl.Float64}
+    value = pl.col("value")
+    frame = pl.DataFrame(list(rows), schema=schema, orient="row").unique(maintain_order=True)
+    frame = frame.filter(value.is_finite() & (value > 0)).with_columns(DAY)
+    of_a_day = pl.when(pl.col("kind").first() == "split").then(value.product()).otherwise(value.sum())
+    frame = frame.group_by("session", "kind", maintain_order=True).agg(of_a_day.alias("value"))
     named = {"symbol": pl.lit(symbol), "new_symbol": pl.lit(None, pl.String), "source": pl.lit(source)}
-    dated = frame.with_columns(DAY, **named).select(no_actions().columns)
-    return dated.unique(["session", "kind"], keep="first", maintain_order=True)
+    return frame.with_columns(**named).select(no_actions().columns)
 
 
 def echoed(provider: str, asked: str, answered: Iterable[str | None]) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import date
+from typing import Annotated
 from urllib.parse import quote, urlsplit
 
 import msgspec
@@ -24,7 +25,7 @@ GOOD = ("OK", "DELAYED")
 class Bar(msgspec.Struct):
     """One session; ``t`` is its start in New York, in milliseconds since 1970."""
 
-    t: int
+    t: Annotated[int, msgspec.Meta(ge=-(2**43), le=2**45)]  # within centuries
     o: float | None = None
     h: float | None = None
     l: float | None = None  # noqa: E741 - the provider's name

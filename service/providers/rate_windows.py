@@ -10,7 +10,7 @@ from pyrate_limiter import InMemoryBucket, Rate, RateItem, validate_rate_list
 from service.errors import UsageError
 from service.providers.budget import Budget
 
-MILLISECONDS = {"s": 1_000, "min": 60_000, "h": 3_600_000, "d": 86_400_000}
+MILLISECONDS = {"ms": 1, "s": 1_000, "min": 60_000, "h": 3_600_000, "d": 86_400_000}
 
 
 class RateWindows:

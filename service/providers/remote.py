@@ -10,6 +10,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
+from math import isfinite
 from random import uniform
 from threading import Event
 from typing import TypeVar
@@ -66,9 +67,9 @@ class Access:
 
     url: str
     rates: tuple[str, ...]
-    headers: Mapping[str, str] = field(default_factory=dict)
-    params: Mapping[str, str] = field(default_factory=dict)
-    key: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    params: Mapping[str, str] = field(default_factory=dict, repr=False)
+    key: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +141,7 @@ class Remote:
             raise UnansweredError(Failed("transport", what, retry_after=left_alone))
         if full := self._windows.acquire(cost, budget):
             what = f"{self.name} may not be asked more often now ({', '.join(self._access.rates)})"
-            raise UnansweredError(Failed("rate_limited", what, retry_after=full))
+            raise UnansweredError(Failed("rate_limited", what, retry_after=full if isfinite(full) else None))
 
     def _waited(self, refusal: Failed, attempt: int, budget: Budget) -> bool:
         """Wait before the next try; False when there is none."""
@@ -228,5 +229,5 @@ def _answered(ask: Asking, answer: Callable[[Asking, str, T], R], symbol: str, w
         return error.failed
     except StoppedError:
         return Failed("transport", f"{name} was not waited for")
-    except (pl.exceptions.PolarsError, OverflowError, ValueError) as error:
+    except (pl.exceptions.PolarsError, ArithmeticError, ValueError) as error:
         return Failed("bad_payload", redacted(f"{name} answered what makes no table ({error})"))

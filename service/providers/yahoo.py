@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
+from typing import Annotated, TypeAlias
 from urllib.parse import quote
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -19,6 +20,7 @@ URL = "https://query1.finance.yahoo.com"
 RATES = ("2/s", "1000/h")
 HUNDREDTHS = ("GBp", "GBX", "ZAc", "ILA")  # quoted in hundredths of the currency
 BARS = ("open", "high", "low", "close")
+Seconds: TypeAlias = Annotated[int, msgspec.Meta(ge=-(2**33), le=2**35)]  # since 1970, within centuries
 
 
 class Meta(msgspec.Struct, rename="camel"):
@@ -55,14 +57,14 @@ class Indicators(msgspec.Struct):
 class Dividend(msgspec.Struct):
     """An amount per share, of today's shares."""
 
-    date: int
+    date: Seconds
     amount: float
 
 
 class Split(msgspec.Struct):
     """New shares and old ones."""
 
-    date: int
+    date: Seconds
     numerator: float
     denominator: float
 
@@ -79,7 +81,7 @@ class Result(msgspec.Struct):
 
     meta: Meta
     indicators: Indicators
-    timestamp: list[int] = []
+    timestamp: list[Seconds] = []
     events: Events | None = None
 
 

@@ -4,9 +4,10 @@ import math
 
 import numpy as np
 
-from engine.analysis import volatility_reasons
+from engine.analysis import Correlations, volatility_reasons
 from engine.concentration import CASH, UNCLASSIFIED
 from engine.risk import FACTORS
+from service.api.analytics.betas import factor_beta
 from service.api.analytics.greeks import total_greeks
 from service.api.analytics.records import (
     ConcentrationAnswer,
@@ -16,13 +17,10 @@ from service.api.analytics.records import (
     DataQuality,
     DiversificationScore,
     Exposures,
-    FactorBeta,
     FactorExposuresAnswer,
     Impact,
     Overview,
-    PositionBetas,
     PositionCount,
-    PositionFactorExposures,
     ProfitAndLoss,
     RiskAttribution,
     RiskData,
@@ -34,7 +32,7 @@ from service.api.analytics.records import (
     Volatility,
     VolatilityData,
 )
-from service.api.analytics.served import plain, position_id, served
+from service.api.analytics.served import fewest_of, plain, served
 from service.book_loader import BENCHMARK
 from service.composed import Composed
 
@@ -89,52 +87,17 @@ def profit_and_loss(composed: Composed) -> ProfitAndLoss:
 def factor_exposures(composed: Composed, quality: DataQuality) -> FactorExposuresAnswer:
     """Exposure to every factor."""
     exposures = composed.exposures
-    columns = (exposures.beta, exposures.exposure_dollar, exposures.standard_error, exposures.coverage)
-    factors = [
-        FactorBeta(name, *(plain(value) for value in values))
-        for name, *values in zip(exposures.names, *columns, strict=True)
-    ]
+    factors = [factor_beta(composed, place) for place in range(len(exposures.names))]
     covered = exposures.coverage[np.isfinite(exposures.beta)]
     least = float(covered.min()) if len(covered) else 0.0
+    fewest = [factor.n_obs for factor in factors if factor.n_obs]
     return FactorExposuresAnswer(
         **served(composed, least, reasons=("partial_coverage",) if least < 1 else ())
-        | {"available": len(covered) > 0},
+        | {"available": len(covered) > 0, "n_obs": min(fewest, default=None)},
         calculation_date=composed.market.session,
         data_quality=quality,
         factors=factors,
         metadata={"factor_model": "12 symbol betas", "calculation_method": "weighted_symbol_betas"},
-    )
-
-
-def position_factor_exposures(
-    composed: Composed, quality: DataQuality, *, limit: int, offset: int, symbols: frozenset[str] | None
-) -> PositionFactorExposures:
-    """Betas of the positions' symbols, a page of them."""
-    book = composed.market.book
-    lots = [
-        (lot, composed.positions.symbols[lot], int(composed.valuation.rows[lot]))
-        for lot in range(len(composed.positions.symbols))
-        if symbols is None or composed.positions.symbols[lot] in symbols
-    ]
-    page = [
-        PositionBetas(
-            position_id=position_id(composed, lot),
-            symbol=symbol,
-            exposures={
-                name: plain(beta) if row >= 0 else None
-                for name, beta in zip(book.factor_names, book.betas[row], strict=True)
-            },
-        )
-        for lot, symbol, row in lots[offset : offset + limit]
-    ]
-    return PositionFactorExposures(
-        **served(composed),
-        calculation_date=composed.market.session,
-        data_quality=quality,
-        total=len(lots),
-        limit=limit,
-        offset=offset,
-        positions=page,
     )
 
 
@@ -149,7 +112,7 @@ def correlation_matrix(
         for one, line in zip(symbols, found.matrix, strict=True)
     }
     return CorrelationMatrix(
-        **served(composed) | {"available": len(symbols) > 1},
+        **served(composed) | {"available": len(symbols) > 1, "n_obs": _common(found)},
         data=CorrelationData(
             matrix=matrix,
             average_correlation=plain(found.average),
@@ -165,11 +128,17 @@ def correlation_matrix(
     )
 
 
+def _common(found: Correlations) -> int | None:
+    """Fewest returns that a pair with a correlation has in common."""
+    pairs = np.triu(np.isfinite(found.matrix), k=1)
+    return fewest_of(found.n_obs[pairs].astype(np.float64))
+
+
 def diversification_score(composed: Composed, *, lookback: int, min_overlap: int) -> DiversificationScore:
     """Weighted average correlation."""
     found = composed.correlations(lookback, min_overlap, MAX_CORRELATED)
     return DiversificationScore(
-        **served(composed) | {"available": math.isfinite(found.average)},
+        **served(composed) | {"available": math.isfinite(found.average), "n_obs": _common(found)},
         portfolio_correlation=plain(found.average),
         duration_days=lookback,
         calculation_date=composed.market.session,
@@ -201,11 +170,17 @@ def stress_test(composed: Composed, quality: DataQuality, *, scenarios: frozense
     ]
     found.sort(key=lambda each: (each.category, each.name))
     return StressTest(
-        **served(composed, result.coverage, reasons=("proxied",) if composed.risk.proxied > 0 else ()),
+        **served(composed, result.coverage, reasons=("proxied",) if composed.risk.proxied > 0 else ())
+        | {"n_obs": _modeled(composed)},
         data=StressData(found, plain(nav), composed.market.session),
         data_quality=quality,
         metadata={"scenarios_requested": sorted(scenarios)} if scenarios is not None else {},
     )
+
+
+def _modeled(composed: Composed) -> int | None:
+    """Fewest returns behind the loadings of what is held."""
+    return fewest_of(composed.market.book.risk_n_obs[composed.holdings.rows])
 
 
 def volatility(composed: Composed) -> Volatility:
@@ -213,7 +188,7 @@ def volatility(composed: Composed) -> Volatility:
     found = composed.volatility
     return Volatility(
         **served(composed, reasons=volatility_reasons(found))
-        | {"available": math.isfinite(found.realized_21d)},
+        | {"available": math.isfinite(found.realized_21d), "n_obs": found.n_obs},
         calculation_date=composed.market.session,
         data=VolatilityData(
             realized_volatility_21d=plain(found.realized_21d),
@@ -283,7 +258,7 @@ def risk(composed: Composed, quality: DataQuality) -> RiskAttribution:
     symbols = [book.symbols[row] for row in rows]
     return RiskAttribution(
         **served(composed, found.coverage, reasons=("proxied",) if found.proxied > 0 else ())
-        | {"available": math.isfinite(found.volatility)},
+        | {"available": math.isfinite(found.volatility), "n_obs": _modeled(composed)},
         data=RiskData(
             volatility=plain(found.volatility),
             specific_volatility=plain(found.specific_volatility),

@@ -15,6 +15,7 @@ from service.api.analytics.served import data_quality
 from service.api.auth import Caller
 from service.api.resources import Resources
 from service.composed import Composed
+from service.settings import Settings
 
 PATH = "/analytics/portfolio/{portfolio_id:str}"
 TAGS = ["analytics"]
@@ -62,6 +63,11 @@ async def asked(
 
 def quality_of(resources: Resources, composed: Composed) -> DataQuality:
     """Say how fresh and how complete an answer is today."""
-    closed = clock.last_closed_session(resources.settings)
+    return quality_on(resources.settings, composed)
+
+
+def quality_on(settings: Settings, composed: Composed) -> DataQuality:
+    """Say how fresh and how complete a composition is by the settings' clock."""
+    closed = clock.last_closed_session(settings)
     behind = len(clock.sessions_between(composed.market.session, closed)) - 1
     return data_quality(composed, closed, max(0, behind))

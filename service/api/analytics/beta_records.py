@@ -5,7 +5,26 @@ from typing import Any
 
 import msgspec
 
-from service.api.analytics.records import Served
+from service.api.analytics.records import DataQuality, Served
+
+
+class PositionBetas(msgspec.Struct):
+    """Betas of a position's symbol; a missing one is null."""
+
+    position_id: str | None
+    symbol: str
+    exposures: dict[str, float | None]
+
+
+class PositionFactorExposures(Served, kw_only=True):
+    """Betas of every position, a page of them."""
+
+    calculation_date: date | None = None
+    data_quality: DataQuality | None = None
+    total: int = 0
+    limit: int = 50
+    offset: int = 0
+    positions: list[PositionBetas] = []
 
 
 class PositionBeta(msgspec.Struct):
@@ -16,6 +35,8 @@ class PositionBeta(msgspec.Struct):
     market_beta: float | None
     calculated_beta: float | None
     calculated_standard_error: float | None
+    beta_r_squared: float | None
+    observations: int | None
     beta_difference: float | None
     calculation_date: date
 

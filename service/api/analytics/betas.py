@@ -11,6 +11,8 @@ from service.api.analytics.beta_records import (
     MarketBeta,
     MarketBetaData,
     PositionBeta,
+    PositionBetas,
+    PositionFactorExposures,
     ProviderBeta,
     ProviderBetaData,
     RiskMetrics,
@@ -18,12 +20,69 @@ from service.api.analytics.beta_records import (
     SpreadFactor,
     SpreadFactors,
 )
-from service.api.analytics.served import plain, position_id, served
+from service.api.analytics.records import DataQuality, FactorBeta
+from service.api.analytics.served import fewest_of, plain, position_id, served
 from service.composed import Composed
 
 MARKET_BETA, PROVIDER_BETA = "Market Beta (90D)", "Provider Beta (1Y)"
 SPREADS = tuple(factor.name for model in MODELS if model.factor_set == "spread" for factor in model.factors)
 STRONG, MODERATE = 0.5, 0.2
+
+
+def factor_beta(composed: Composed, place: int) -> FactorBeta:
+    """Exposure to one factor, by its place in the book."""
+    exposures = composed.exposures
+    dollar, coverage = plain(exposures.exposure_dollar[place]), plain(exposures.coverage[place])
+    conditions = {
+        "no_beta": dollar is None,
+        "nav_not_positive": not composed.valuation.nav > 0,
+        "partial_coverage": dollar is not None and coverage is not None and coverage < 1,
+    }
+    reasons = [reason for reason, holds in conditions.items() if holds]
+    beta = plain(exposures.beta[place])
+    return FactorBeta(
+        name=exposures.names[place],
+        beta=beta,
+        exposure_dollar=dollar,
+        standard_error=plain(exposures.standard_error[place]),
+        coverage=coverage,
+        n_obs=fewest_of(composed.market.book.n_obs[composed.holdings.rows, place]),
+        quality="unavailable" if beta is None else "degraded" if reasons else "ok",
+        reasons=reasons,
+    )
+
+
+def position_factor_exposures(
+    composed: Composed, quality: DataQuality, *, limit: int, offset: int, symbols: frozenset[str] | None
+) -> PositionFactorExposures:
+    """Betas of the positions' symbols, a page of them."""
+    book = composed.market.book
+    lots = [
+        (lot, composed.positions.symbols[lot], int(composed.valuation.rows[lot]))
+        for lot in range(len(composed.positions.symbols))
+        if symbols is None or composed.positions.symbols[lot] in symbols
+    ]
+    page = [
+        PositionBetas(
+            position_id=position_id(composed, lot),
+            symbol=symbol,
+            exposures={
+                name: plain(beta) if row >= 0 else None
+                for name, beta in zip(book.factor_names, book.betas[row], strict=True)
+            },
+        )
+        for lot, symbol, row in lots[offset : offset + limit]
+    ]
+    held = [row for _, _, row in lots if row >= 0]
+    return PositionFactorExposures(
+        **served(composed) | {"n_obs": fewest_of(book.n_obs[held])},
+        calculation_date=composed.market.session,
+        data_quality=quality,
+        total=len(lots),
+        limit=limit,
+        offset=offset,
+        positions=page,
+    )
 
 
 def beta_comparison(composed: Composed) -> BetaComparison:
@@ -42,11 +101,14 @@ def beta_comparison(composed: Composed) -> BetaComparison:
                     market_beta=plain(provider),
                     calculated_beta=plain(calculated),
                     calculated_standard_error=plain(book.standard_errors[row, own]),
+                    beta_r_squared=plain(book.r_squared[row, own]),
+                    observations=fewest_of(book.n_obs[row, own, None]),
                     beta_difference=plain(calculated - provider),
                     calculation_date=composed.market.session,
                 )
             )
-    return BetaComparison(**served(composed), positions=lines)
+    fewest = min((line.observations for line in lines if line.observations), default=None)
+    return BetaComparison(**served(composed) | {"n_obs": fewest}, positions=lines)
 
 
 def calculated_beta(composed: Composed) -> CalculatedBeta:
@@ -54,7 +116,7 @@ def calculated_beta(composed: Composed) -> CalculatedBeta:
     fit = market_regression(composed.market.book, composed.volatility.series)
     weighted = composed.exposures.beta[composed.exposures.names.index(MARKET_BETA)]
     return CalculatedBeta(
-        **served(composed) | {"available": math.isfinite(weighted)},
+        **served(composed) | {"available": math.isfinite(weighted), "n_obs": fit.n_obs},
         data=CalculatedBetaData(plain(weighted), plain(fit.r_squared), fit.n_obs),
     )
 
@@ -76,7 +138,7 @@ def market_beta(composed: Composed) -> MarketBeta:
     fit = market_regression(composed.market.book, composed.volatility.series)
     weighted = composed.exposures.beta[composed.exposures.names.index(MARKET_BETA)]
     return MarketBeta(
-        **served(composed) | {"available": math.isfinite(weighted)},
+        **served(composed) | {"available": math.isfinite(weighted), "n_obs": fit.n_obs},
         data=MarketBetaData(plain(weighted), plain(fit.r_squared), fit.n_obs, plain(fit.beta)),
     )
 

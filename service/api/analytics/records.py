@@ -14,13 +14,17 @@ class Excluded(msgspec.Struct):
 
 
 class Served(msgspec.Struct, kw_only=True):
-    """What every answer carries: of when, from what, and how much of the book it covers."""
+    """What every answer carries: of when, from what, and how much of the book it covers.
+
+    ``n_obs`` is the fewest daily returns that any of its numbers rests on; null where they rest on closes.
+    """
 
     portfolio_id: str | None
     available: bool
     as_of: date | None = None
     release: int | None = None
     coverage: float | None = None
+    n_obs: int | None = None
     quality: str = "unavailable"
     reasons: list[str] = []
     excluded: list[Excluded] = []
@@ -115,13 +119,19 @@ class Overview(Served, kw_only=True):
 
 
 class FactorBeta(msgspec.Struct):
-    """Exposure to a factor; ``coverage`` is the share of the book that has a beta."""
+    """Exposure to a factor.
+
+    ``coverage`` is the share of the book that has a beta, ``n_obs`` the fewest returns behind one of those.
+    """
 
     name: str
     beta: float | None
     exposure_dollar: float | None
     standard_error: float | None
     coverage: float | None
+    n_obs: int | None
+    quality: str
+    reasons: list[str]
 
 
 class FactorExposuresAnswer(Served, kw_only=True):
@@ -131,25 +141,6 @@ class FactorExposuresAnswer(Served, kw_only=True):
     data_quality: DataQuality | None = None
     factors: list[FactorBeta] = []
     metadata: dict[str, Any] = {}
-
-
-class PositionBetas(msgspec.Struct):
-    """Betas of a position's symbol; a missing one is null."""
-
-    position_id: str | None
-    symbol: str
-    exposures: dict[str, float | None]
-
-
-class PositionFactorExposures(Served, kw_only=True):
-    """Betas of every position, a page of them."""
-
-    calculation_date: date | None = None
-    data_quality: DataQuality | None = None
-    total: int = 0
-    limit: int = 50
-    offset: int = 0
-    positions: list[PositionBetas] = []
 
 
 class CorrelationData(msgspec.Struct):

@@ -132,10 +132,10 @@ async def position_factor_exposures(
     limit: Annotated[int, Parameter(ge=1, le=200)] = 50,
     offset: Annotated[int, Parameter(ge=0, le=1_000_000)] = 0,
     symbols: str | None = None,
-) -> Response[record.PositionFactorExposures]:
+) -> Response[beta.PositionFactorExposures]:
     """Return the betas of every position, a page of them; ``symbols`` is a comma-separated choice."""
     wanted = _split(symbols.upper() if symbols else symbols)
-    make = partial(answers.position_factor_exposures, limit=limit, offset=offset, symbols=wanted)
+    make = partial(betas.position_factor_exposures, limit=limit, offset=offset, symbols=wanted)
     return await asked.graded(make)
 
 

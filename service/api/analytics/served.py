@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from engine.quality import reason_text
+from engine.typing import FloatArray
 from service.api.analytics.records import DataQuality, Excluded
 from service.composed import Composed
 
@@ -58,6 +59,12 @@ def _valued_at(composed: Composed) -> date | None:
 def plain(value: float) -> float | None:
     """Return a number as Python's own, None for one that does not exist."""
     return float(value) if math.isfinite(value) else None
+
+
+def fewest_of(n_obs: FloatArray) -> int | None:
+    """Return the smallest of some numbers of observations, None without any."""
+    known = n_obs[np.isfinite(n_obs)]
+    return int(known.min()) if len(known) else None
 
 
 def data_quality(composed: Composed, last_closed: date, sessions_behind: int) -> DataQuality:

@@ -1,5 +1,13 @@
-"""A spec as SVG; imports vl-convert and nothing of ours, for a process of its own to load at once."""
+"""A spec as SVG; imports vl-convert and nothing of ours, for a process of its own to load at once.
 
+As a program it reads specs, a line of JSON each, and writes a line for each: ``{"svg": …}`` or
+``{"error": …}``. It ends with its input, or when nobody has asked for a while.
+"""
+
+import json
+import os
+import select
+import sys
 import zlib
 from html import escape
 from typing import Any
@@ -7,6 +15,8 @@ from typing import Any
 import vl_convert
 
 VEGA_LITE = "6.4"
+IDLE_SECONDS = 600.0
+NICENESS = 10  # whoever waits for a page goes first
 
 
 def svg(spec: dict[str, Any]) -> str:
@@ -26,3 +36,18 @@ def svg(spec: dict[str, Any]) -> str:
     title = f'<title id="{mark}-title">{escape(spec["title"]["text"])}</title>'
     description = f'<desc id="{mark}-description">{escape(spec["description"])}</desc>'
     return f"{opening} {labels}>{title}{description}{rest}"
+
+
+def main() -> None:
+    """Answer specs until nobody asks any more."""
+    os.nice(NICENESS)
+    while select.select([sys.stdin], [], [], IDLE_SECONDS)[0] and (line := sys.stdin.readline()):
+        try:
+            said = {"svg": svg(json.loads(line))}
+        except (ValueError, KeyError) as error:
+            said = {"error": str(error)}
+        print(json.dumps(said), flush=True)  # noqa: T201 - the answer
+
+
+if __name__ == "__main__":
+    main()
