@@ -12,8 +12,8 @@ from litestar.response import ServerSentEvent, ServerSentEventMessage
 from service.api.resources import Resources
 from service.pages.admin.parts import Parts, quick_parts, run_parts, slow_parts
 
-SECONDS = 1.0
-SLOW_EVERY = 10
+SECONDS = 0.5
+SLOW_EVERY = 20
 RETRY_MILLISECONDS = 2_000
 STREAM: dict[str, Any] = {"scope": "admin", "seconds": None}
 encoder = msgspec.json.Encoder()
