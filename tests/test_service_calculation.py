@@ -70,7 +70,7 @@ def test_calculate_takes_what_is_missing_once(computed):
 def test_first_snapshots_follow_an_upload_in_the_background(computed):
     with serving(computed, RIDGELINE_SNAPSHOT_SECONDS="0.2") as url, httpx.Client(base_url=url) as client:
         ids = {upload(client, LOTS, account_name=name).json()["portfolio_id"] for name in ("First", "Second")}
-        until, taken = time.monotonic() + 30, set()
+        until, taken = time.monotonic() + 60, set()
         while taken != ids and time.monotonic() < until:
             time.sleep(0.1)
             with open_store(computed) as store:

@@ -63,14 +63,14 @@ class Resources:
 
 def make_resources(store: Store, settings: Settings) -> Resources:
     """Return resources whose book is not loaded yet."""
-    live, compositions = LiveBook(store, settings.option_rate), Compositions(store.ledger)
+    live, compositions, jobs = LiveBook(store, settings.option_rate), Compositions(store.ledger), Jobs(store)
     return Resources(
         store,
         settings,
         live,
         compositions,
-        Snapshots(store, settings, live),
-        Jobs(store),
+        Snapshots(store, settings, live, jobs),
+        jobs,
         Memo[bytes](ANSWER_BYTES, size_of=len),
         signing_secret(store.path),
         SqlQueries(store),
