@@ -5,13 +5,13 @@ from datetime import date
 
 import polars as pl
 import pytest
-from market_server import MarketServer, answering, market_server
+from market_server import Fault, MarketServer, answering, market_server
 from market_shapes import Bar, Listing, weekdays
 
 from service.errors import UsageError
 from service.providers.configured import fundamental_source, price_source, profile_source
 from service.providers.files import NUMBERS, no_actions
-from service.providers.frames import actions_frame
+from service.providers.frames import found as found_in
 from service.providers.outcomes import Failed, Fetched, Outcome, Span
 from service.settings import ProviderSettings, Settings
 from storage.schemas import TABLES
@@ -179,10 +179,14 @@ def test_bulk(market: MarketServer) -> None:
     assert len(market.asked) == 5
 
 
-def test_bulk_that_the_plan_does_not_have(market: MarketServer) -> None:
+@pytest.mark.parametrize(
+    "fault",
+    [answering(403), answering(200, '[{"code": "S000", "date": "soon", "split": "2/1", "close": 1}]')],
+)
+def test_bulk_that_the_plan_does_not_have_or_nobody_can_read(market: MarketServer, fault: Fault) -> None:
     crowd = [f"S{at:03d}" for at in range(301)]
     market.listings |= {symbol: Listing([Bar(PAID, 10.0)]) for symbol in crowd}
-    market.always = lambda asked: answering(403) if "bulk" in asked.path else None
+    market.always = lambda asked: fault if "bulk" in asked.path else None
     found = dict(price_source(configured(market, "eodhd")).fetch(dict.fromkeys(crowd, (PAID, PAID))))
     assert all(isinstance(outcome, Fetched) for outcome in found.values())
 
@@ -235,9 +239,9 @@ def test_rates_have_to_make_sense(market: MarketServer) -> None:
 
 
 def test_actions_of_one_day() -> None:
-    day, no = "2024-05-06", "2024-05-07"
+    day, no = date(2024, 5, 6), date(2024, 5, 7)
     rows = [(day, "dividend", 0.25), (day, "dividend", 1.0), (day, "dividend", 0.25), (day, "split", 2.0)]
     odd = [(no, "split", 0.0), (no, "dividend", -1.0), (no, "split", float("nan"))]
-    actions = actions_frame("here", "AAA", [*rows, *odd])
+    actions = found_in("here", "AAA", (day, no), ([], {}), [*rows, *odd]).actions
     assert actions.select("kind", "value").rows() == [("dividend", 1.25), ("split", 2.0)]
     assert actions.schema == no_actions().schema
