@@ -99,10 +99,16 @@ def test_a_split_and_a_dividend(market: MarketServer, name: str) -> None:
     adjusted = [r / s * x for r, s, x in zip(raw, shares, left, strict=True)]
     assert prices["adj_close"].to_list() == pytest.approx(adjusted)
     actions = found.actions.select("session", "kind", "value").sort("session").rows()
-    if name == "fmp":
-        assert actions == []
-    else:
-        assert actions == [(SPLIT, "split", 2.0), (PAID, "dividend", pytest.approx(0.5))]
+    assert actions == [(SPLIT, "split", 2.0), (PAID, "dividend", pytest.approx(0.5))]
+
+
+@pytest.mark.parametrize("name", ["eodhd", "fmp"])
+def test_what_happened_is_asked_for_where_prices_show_it(market: MarketServer, name: str) -> None:
+    market.listings["ACT"].dividends = {PAID: 0.01}
+    fetched(market, name, "ACT", (PAID, DAYS[-1]))
+    assert not any("split" in path.removesuffix("non-split-adjusted") for path in market.paths())
+    found = fetched(market, name, "ACT", (DAYS[DAYS.index(PAID) - 1], DAYS[-1]))
+    assert found.actions.select("kind", "value").rows() == [("dividend", 0.01)]
 
 
 def test_a_later_split_is_taken_back_from_yahoo(market: MarketServer) -> None:

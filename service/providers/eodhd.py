@@ -2,14 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import date
-from itertools import pairwise
 from urllib.parse import quote
 
 import msgspec
 
 from service import clock
 from service.providers.files import NUMBERS
-from service.providers.frames import Action, answerable, columns_of, dashed, day_of, found
+from service.providers.frames import Action, answerable, columns_of, dashed, day_of, found, is_adjusted_within
 from service.providers.outcomes import Outcome, Outcomes, Span
 from service.providers.remote import UNREADABLE, Access, Asking, Remote
 from service.providers.replies import UnansweredError
@@ -20,8 +19,6 @@ RATES = ("1000/min", "100000/d")
 FIELDS = {**{name: name for name in NUMBERS}, "adj_close": "adjusted_close"}
 BULK_COST = 100  # calls that the provider counts for one day of an exchange
 BULK_FILES = 3  # prices, splits, dividends
-# A step of the ratio of raw and adjusted close that rounding to cents cannot make.
-STEP = 1e-3
 JSON = {"fmt": "json"}
 
 
@@ -115,7 +112,7 @@ def _outcome(ask: Asking, symbol: str, span: Span) -> Outcome:
     days = {"from": str(span[0]), "to": str(span[1])}
     bars: list[Bar] = ask.get(list[Bar], f"/api/eod/{spelled}", days)
     priced = _priced(bars)
-    if not _has_steps(priced[0], bars):
+    if not is_adjusted_within(*priced):
         return found(NAME, symbol, span, priced)
     splits: list[Split] = ask.get(list[Split], f"/api/splits/{spelled}", days)
     dividends: list[Dividend] = ask.get(list[Dividend], f"/api/div/{spelled}", days)
@@ -126,13 +123,6 @@ def _outcome(ask: Asking, symbol: str, span: Span) -> Outcome:
         priced,
         [*(split.action() for split in splits), *(dividend.action() for dividend in dividends)],
     )
-
-
-def _has_steps(days: Sequence[date], bars: Sequence[Bar]) -> bool:
-    """Whether the adjustment changes within the prices: only then is it worth asking for what happened."""
-    ordered = sorted(zip(days, bars, strict=True), key=lambda each: each[0])
-    ratios = [bar.adjusted_close / bar.close for _, bar in ordered if bar.close and bar.adjusted_close]
-    return any(abs(later - ratio) > STEP * abs(ratio) for ratio, later in pairwise(ratios))
 
 
 def _add_bulk(ask: Asking, day: date, bars: dict[str, list[Bar]], actions: dict[str, list[Action]]) -> None:

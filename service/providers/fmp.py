@@ -1,4 +1,4 @@
-"""Financial Modeling Prep: prices in two calls a symbol, company profiles, financial statements."""
+"""Financial Modeling Prep: prices in two calls a symbol, splits, dividends, company profiles, statements."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -8,7 +8,17 @@ from typing import Any
 import msgspec
 import polars as pl
 
-from service.providers.frames import answerable, columns_of, dashed, day_of, echoed, found, no_data
+from service.providers.frames import (
+    Action,
+    answerable,
+    columns_of,
+    dashed,
+    day_of,
+    echoed,
+    found,
+    is_adjusted_within,
+    no_data,
+)
 from service.providers.outcomes import Failed, Outcome, Outcomes, RowsOutcome, RowsOutcomes, Span
 from service.providers.remote import Access, Asking, Remote
 
@@ -52,6 +62,23 @@ class Bar(msgspec.Struct, rename="camel"):
     adj_low: float | None = None
     adj_close: float | None = None
     volume: float | None = None
+
+
+class Split(msgspec.Struct):
+    """New shares and old ones, from a day on."""
+
+    symbol: str
+    date: str
+    numerator: float
+    denominator: float
+
+
+class Dividend(msgspec.Struct):
+    """Currency per share of its ex-date."""
+
+    symbol: str
+    date: str
+    dividend: float | None = None
 
 
 class Profile(msgspec.Struct, rename="camel"):
@@ -108,7 +135,20 @@ def _outcome(ask: Asking, symbol: str, span: Span) -> Outcome:
         return _why_empty(ask, symbol, span)
     adjusted = {bar.date: bar.adj_close for bar in _bars(ask, symbol, span, "dividend-adjusted")}
     columns = {**columns_of(raw, FIELDS), "adj_close": [adjusted.get(bar.date) for bar in raw]}
-    return found(NAME, symbol, span, ([day_of(bar.date) for bar in raw], columns))
+    days = [day_of(bar.date) for bar in raw]
+    happened = _happened(ask, symbol) if is_adjusted_within(days, columns) else []
+    return found(NAME, symbol, span, (days, columns), happened)
+
+
+def _happened(ask: Asking, symbol: str) -> list[Action]:
+    """Return all splits and dividends of a symbol; the calls are worth it only where prices show some."""
+    spelled = {"symbol": dashed(symbol)}
+    splits: list[Split] = ask.get(list[Split], "/stable/splits", spelled)
+    dividends: list[Dividend] = ask.get(list[Dividend], "/stable/dividends", spelled)
+    echoed(NAME, dashed(symbol), [split.symbol for split in splits])
+    echoed(NAME, dashed(symbol), [dividend.symbol for dividend in dividends])
+    rows = [(day_of(each.date), "split", each.numerator / each.denominator) for each in splits]
+    return rows + [(day_of(each.date), "dividend", each.dividend or 0.0) for each in dividends]
 
 
 def _bars(ask: Asking, symbol: str, span: Span, endpoint: str) -> list[Bar]:

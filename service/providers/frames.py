@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
+from itertools import pairwise
 from math import isfinite
 from typing import Any, TypeAlias
 
@@ -16,6 +17,8 @@ from service.providers.replies import UnansweredError
 SPELLED = re.compile(r"[A-Z0-9][A-Z0-9._-]*")
 NO_ACTIONS = no_actions()
 PRICES, ACTIONS = no_prices().schema, NO_ACTIONS.schema
+# Currency per share: a cent is paid out as a dividend, less comes of rounding.
+LEAST_PAYMENT = 0.006
 Action: TypeAlias = tuple[date, str, float]
 
 
@@ -82,6 +85,15 @@ def found(
         "source": [source] * n,
     }
     return Fetched(pl.DataFrame(rows, schema=PRICES), _actions(source, symbol, actions))
+
+
+def is_adjusted_within(days: Sequence[date], columns: Mapping[str, Sequence[Any]]) -> bool:
+    """Whether the adjustment of closes changes between two of the days: then something happened there."""
+    rows = sorted(zip(days, columns["close"], columns["adj_close"], strict=True), key=lambda row: row[0])
+    ratios = [(close, adjusted / close) for _, close, adjusted in rows if close and adjusted]
+    return any(
+        abs(ratio / before - 1.0) * close > LEAST_PAYMENT for (_, before), (close, ratio) in pairwise(ratios)
+    )
 
 
 def _taken(column: Sequence[Any], kept: list[int], n_days: int) -> Sequence[Any]:
