@@ -27,6 +27,7 @@ from service.providers.replies import Reply, UnansweredError
 
 T = TypeVar("T")
 R = TypeVar("R")
+UNREADABLE = (pl.exceptions.PolarsError, ArithmeticError, ValueError)  # what parsing nonsense raises
 RETRIED = ("transport", "rate_limited")
 OUTAGES = ("transport", "auth", "blocked")
 MAX_BYTES = 256 * 2**20
@@ -229,5 +230,5 @@ def _answered(ask: Asking, answer: Callable[[Asking, str, T], R], symbol: str, w
         return error.failed
     except StoppedError:
         return Failed("transport", f"{name} was not waited for")
-    except (pl.exceptions.PolarsError, ArithmeticError, ValueError) as error:
+    except UNREADABLE as error:
         return Failed("bad_payload", redacted(f"{name} answered what makes no table ({error})"))
