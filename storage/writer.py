@@ -11,7 +11,7 @@ from deltalake import DeltaTable
 from storage import releases, writes
 from storage.database import Database
 from storage.errors import Refused, StorageError
-from storage.lake import Lake, checkpoint_if_due
+from storage.lake import Lake, checkpoint_if_due, needing_room
 from storage.leases import Lease
 from storage.releases import Release
 from storage.scan import read_files, selection
@@ -125,8 +125,9 @@ class Writer:
             raise Refused(f"a change to {', '.join(self._unfinished)} failed half way; start the job again")
         for name in self._changed:
             delta, since = self._deltas[name], versions.get(name, 0)
-            checkpoint_if_due(delta, since)
-            self._lake.make_durable(table_named(name), since, delta.version())
+            with needing_room(table_named(name)):
+                checkpoint_if_due(delta, since)
+                self._lake.make_durable(table_named(name), since, delta.version())
             versions[name] = delta.version()
         draft = replaced(self.base, versions=versions, session=session or self.base.session, run_id=run_id)
         self.base = releases.publish(self._ledger, self._lease, draft, recomputed or {}, resume)
