@@ -101,6 +101,7 @@ class Writer:
         run_id: str | None = None,
         recomputed: Mapping[str, date] | None = None,
         resume: date | None = None,
+        is_shown: bool = True,
     ) -> Release:
         """Publish all changes at once, durably, as the next release.
 
@@ -114,6 +115,8 @@ class Writer:
             Recompute marks that the work fulfills, as they were read when it began.
         resume : date, optional
             Session from which on those marks are not fulfilled yet; they stay from there on.
+        is_shown : bool
+            Whether the catalog is written, too; who writes it himself soon afterwards need not.
 
         Raises
         ------
@@ -134,7 +137,8 @@ class Writer:
         self._changed.clear()
         # What is published is published: a catalog that cannot be written now is written by the next writer.
         with suppress(StorageError):
-            self._show()
+            if is_shown:
+                self._show()
         return self.base
 
     @contextmanager

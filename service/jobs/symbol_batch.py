@@ -210,7 +210,11 @@ class _Run:
             if outcome.sessions or work.marks:
                 newest: date | None = writer.read("factor_covariance", columns=["session"])["session"].max()  # type: ignore[assignment]
                 writer.publish(
-                    session=newest, run_id=tracker.run_id, recomputed=work.marks, resume=work.resume
+                    session=newest,
+                    run_id=tracker.run_id,
+                    recomputed=work.marks,
+                    resume=work.resume,
+                    is_shown=not outcome.sessions,  # else it is when the run has ended, for it to say so
                 )
             outcome.release = writer.base.number
 
