@@ -1,4 +1,4 @@
-"""Nights on providers that answer over HTTP: a split between two of them, an outage of one, an outage of all."""
+"""Nights on providers that answer over HTTP: a split between two, an outage of one, an outage of all."""
 
 from collections.abc import Iterator
 from datetime import date
