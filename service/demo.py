@@ -73,7 +73,7 @@ def _demo(store: Store) -> dict[str, Any]:
         with _timed(timings, "simulate the market"):
             market = simulate(sessions, n_symbols=N_SYMBOLS)
         with _timed(timings, "ingest"):
-            _ingest(store, market)
+            ingest_market(store, market)
         with _timed(timings, "nightly batch, compilation included"):
             run_symbol_batch(store, Settings(), progress, trigger=Trigger("demo"))
     with _timed(timings, "load the book"):
@@ -97,7 +97,8 @@ def _demo(store: Store) -> dict[str, Any]:
     }
 
 
-def _ingest(store: Store, market: SimulatedMarket) -> None:
+def ingest_market(store: Store, market: SimulatedMarket) -> None:
+    """Take a simulated market in as files would be."""
     ingest_table(store, "corporate_actions", market.actions, ["symbol", "session", "kind"])
     ingest_table(store, "profiles", market.profiles, ["symbol", "as_of"])
     ingest_table(store, "benchmark_weights", market.benchmark, ["benchmark", "as_of", "sector"])

@@ -57,14 +57,15 @@ def is_complaint(said):
     return said.type == "error" and not said.text.startswith("Failed to load resource")
 
 
-def keep_pictures(browser, url, path, name):
-    """Write screenshots of a page in light and dark, on a desk and a phone; its faults for readers."""
+def keep_pictures(page, name):
+    """Write screenshots of a page as it is, by scheme and size; its faults for readers."""
     ARTIFACTS.mkdir(exist_ok=True)
     faults = []
     for scheme in ("light", "dark"):
-        for size in SIZES:
-            with visiting(browser, url, size=size, scheme=scheme) as page:
-                page.goto(path, wait_until="networkidle")
-                page.screenshot(path=ARTIFACTS / f"{name}-{scheme}-{size}.png", full_page=True)
-                faults += [f"{scheme}, {size}: {fault}" for fault in faults_of(page)]
+        page.emulate_media(color_scheme=scheme)
+        for size, viewport in SIZES.items():
+            page.set_viewport_size(viewport)
+            page.evaluate("Promise.all([...document.images].map(image => image.decode()))")
+            page.screenshot(path=ARTIFACTS / f"{name}-{scheme}-{size}.png", full_page=True)
+            faults += [f"{scheme}, {size}: {fault}" for fault in faults_of(page)]
     return faults

@@ -157,6 +157,16 @@ def fmp(market: Market, rest: str, query: dict[str, str]) -> Answer:
                 "isActivelyTrading": not found.is_delisted,
             }
         ]
+    if rest == "splits":
+        return 200, [
+            {"symbol": shown, "date": str(on), "numerator": ratio, "denominator": 1}
+            for on, ratio in found.splits.items()
+        ]
+    if rest == "dividends":
+        return 200, [
+            {"symbol": shown, "date": str(on), "dividend": d, "adjDividend": d / found.later_splits(on)}
+            for on, d in found.dividends.items()
+        ]
     if not rest.startswith("historical-price-eod/"):
         return 200, fmp_statements(shown, rest, query)
     is_raw = rest.endswith("non-split-adjusted")

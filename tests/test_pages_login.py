@@ -94,6 +94,7 @@ def test_in_and_out_with_a_browser(browser, url, secrets):
     with visiting(browser, url) as page:
         page.goto("/")
         assert page.url == f"{url}/login?next=/"
+        assert keep_pictures(page, "login") == []
         page.get_by_label("API key").fill("rl_wrong")
         page.get_by_role("button", name="Sign in").click()
         page.get_by_role("alert").wait_for()
@@ -104,7 +105,3 @@ def test_in_and_out_with_a_browser(browser, url, secrets):
         page.get_by_label("API key").wait_for()
         page.goto("/")
         assert "/login" in page.url
-
-
-def test_pictures(browser, url):
-    assert keep_pictures(browser, url, "/login", "login") == []

@@ -1,6 +1,7 @@
 """The upload and its progress in a real browser: every state made to happen, polls counted."""
 
 import time
+from datetime import date
 from itertools import pairwise
 from pathlib import Path
 from shutil import copytree
@@ -8,14 +9,15 @@ from shutil import copytree
 import httpx
 import polars as pl
 import pytest
-from accessibility import faults_of
-from browsers import ARTIFACTS, SIZES, visiting
+from browsers import keep_pictures, visiting
 from owners import NOBODY
 from service_process import serving, upload
 
 from service.cli.progress import TerminalProgress
 from service.csv_import.errors import MENDING, MESSAGES
-from service.jobs.symbol_onboarding import fetch_from_files, process_symbols
+from service.jobs.symbol_onboarding import process_symbols
+from service.providers.files import FilesSource
+from service.providers.sources import Sources
 from service.settings import Settings
 from storage.store import open_store
 
@@ -54,7 +56,8 @@ def stored(url, csv, account):
 
 def process(path, prices):
     with open_store(path) as store, TerminalProgress() as progress:
-        return process_symbols(store, Settings(), progress, fetch_from_files(prices))
+        sources, since = Sources(prices=FilesSource(prices)), date(2020, 1, 1)
+        return process_symbols(store, Settings(), progress, sources, since=since)
 
 
 def fill(page, account, csv, *, filename="lots.csv"):
@@ -74,17 +77,6 @@ def polls(page):
     )
 
 
-def pictures(page, name):
-    """Pictures of a state as it is now, without loading it again."""
-    ARTIFACTS.mkdir(exist_ok=True)
-    for scheme in ("light", "dark"):
-        for size, viewport in SIZES.items():
-            page.emulate_media(color_scheme=scheme)
-            page.set_viewport_size(viewport)
-            page.screenshot(path=ARTIFACTS / f"{name}-{scheme}-{size}.png", full_page=True)
-            assert faults_of(page) == []
-
-
 def test_a_good_upload_ends_at_once_and_is_asked_for_no_more(browser, url):
     with visiting(browser, url) as page:
         fill(page, "Good", KNOWN)
@@ -98,7 +90,7 @@ def test_a_good_upload_ends_at_once_and_is_asked_for_no_more(browser, url):
         assert download.value.suggested_filename.startswith("portfolio_setup_log_")
         page.wait_for_timeout(2500)
         assert polls(page) == []
-        pictures(page, "setup-completed")
+        assert keep_pictures(page, "setup-completed") == []
 
 
 def test_a_bad_upload_names_every_row_and_column(browser, url):
@@ -118,7 +110,7 @@ def test_a_bad_upload_names_every_row_and_column(browser, url):
         assert "Write digits with a point" in rows.nth(2).inner_text()
         assert page.get_by_label("Account name").input_value() == "Bad"
         assert page.get_by_label("CSV file of positions").get_attribute("aria-invalid") == "true"
-        pictures(page, "onboarding-errors")
+        assert keep_pictures(page, "onboarding-errors") == []
 
 
 def test_a_taken_name_and_a_file_of_another_kind(browser, url):
@@ -154,7 +146,7 @@ def test_progress_is_live_until_warnings_end_it(browser, url, path, prices):
         assert page.get_by_role("heading", name="Setting Up Your Portfolio").is_visible()
         assert page.get_by_text("Analyzing your portfolio in 9 processing phases.").is_visible()
         assert page.get_by_text("Market Data Collection: 1 of 3 symbols").first.is_visible()
-        pictures(page, "setup-running")
+        assert keep_pictures(page, "setup-running") == []
         process(path, prices)
         page.get_by_role("heading", name="Portfolio Setup Completed with Warnings").wait_for()
         assert page.get_by_text("left out of every number: NOSUCH").is_visible()
@@ -166,7 +158,7 @@ def test_progress_is_live_until_warnings_end_it(browser, url, path, prices):
         page.wait_for_timeout(3000)
         assert polls(page) == sent
         assert page.locator("#log").evaluate("log => log.scrollTop") == 0
-        pictures(page, "setup-partial")
+        assert keep_pictures(page, "setup-partial") == []
 
 
 def test_a_failure_and_a_second_try(browser, url, path, prices, tmp_path):
@@ -178,7 +170,7 @@ def test_a_failure_and_a_second_try(browser, url, path, prices, tmp_path):
         page.goto(f"/portfolios/{portfolio_id}/setup")
         page.get_by_role("heading", name="Setup Interrupted").wait_for()
         assert page.get_by_role("link", name="View Portfolio Anyway").is_visible()
-        pictures(page, "setup-failed")
+        assert keep_pictures(page, "setup-failed") == []
         page.get_by_role("button", name="Retry Setup").click()
         page.get_by_role("heading", name="Setting Up Your Portfolio").wait_for()
         process(path, tmp_path / "late.csv")
@@ -193,7 +185,7 @@ def test_a_portfolio_that_is_not_there_is_given_up_after_a_while(browser, url):
         assert time.monotonic() - started >= 9.9
         sent = polls(page)
         assert len(sent) >= 5
-        pictures(page, "setup-unavailable")
+        assert keep_pictures(page, "setup-unavailable") == []
         page.wait_for_timeout(2500)
         assert polls(page) == sent
         page.get_by_role("button", name="Check again").click()

@@ -5,13 +5,13 @@ from datetime import date
 
 import polars as pl
 import pytest
-from market_server import MarketServer, answering, market_server
+from market_server import Fault, MarketServer, answering, market_server
 from market_shapes import Bar, Listing, weekdays
 
 from service.errors import UsageError
 from service.providers.configured import fundamental_source, price_source, profile_source
 from service.providers.files import NUMBERS, no_actions
-from service.providers.frames import actions_frame
+from service.providers.frames import found as found_in
 from service.providers.outcomes import Failed, Fetched, Outcome, Span
 from service.settings import ProviderSettings, Settings
 from storage.schemas import TABLES
@@ -99,10 +99,16 @@ def test_a_split_and_a_dividend(market: MarketServer, name: str) -> None:
     adjusted = [r / s * x for r, s, x in zip(raw, shares, left, strict=True)]
     assert prices["adj_close"].to_list() == pytest.approx(adjusted)
     actions = found.actions.select("session", "kind", "value").sort("session").rows()
-    if name == "fmp":
-        assert actions == []
-    else:
-        assert actions == [(SPLIT, "split", 2.0), (PAID, "dividend", pytest.approx(0.5))]
+    assert actions == [(SPLIT, "split", 2.0), (PAID, "dividend", pytest.approx(0.5))]
+
+
+@pytest.mark.parametrize("name", ["eodhd", "fmp"])
+def test_what_happened_is_asked_for_where_prices_show_it(market: MarketServer, name: str) -> None:
+    market.listings["ACT"].dividends = {PAID: 0.01}
+    fetched(market, name, "ACT", (PAID, DAYS[-1]))
+    assert not any("split" in path.removesuffix("non-split-adjusted") for path in market.paths())
+    found = fetched(market, name, "ACT", (DAYS[DAYS.index(PAID) - 1], DAYS[-1]))
+    assert found.actions.select("kind", "value").rows() == [("dividend", 0.01)]
 
 
 def test_a_later_split_is_taken_back_from_yahoo(market: MarketServer) -> None:
@@ -179,10 +185,14 @@ def test_bulk(market: MarketServer) -> None:
     assert len(market.asked) == 5
 
 
-def test_bulk_that_the_plan_does_not_have(market: MarketServer) -> None:
+@pytest.mark.parametrize(
+    "fault",
+    [answering(403), answering(200, '[{"code": "S000", "date": "soon", "split": "2/1", "close": 1}]')],
+)
+def test_bulk_that_the_plan_does_not_have_or_nobody_can_read(market: MarketServer, fault: Fault) -> None:
     crowd = [f"S{at:03d}" for at in range(301)]
     market.listings |= {symbol: Listing([Bar(PAID, 10.0)]) for symbol in crowd}
-    market.always = lambda asked: answering(403) if "bulk" in asked.path else None
+    market.always = lambda asked: fault if "bulk" in asked.path else None
     found = dict(price_source(configured(market, "eodhd")).fetch(dict.fromkeys(crowd, (PAID, PAID))))
     assert all(isinstance(outcome, Fetched) for outcome in found.values())
 
@@ -235,9 +245,9 @@ def test_rates_have_to_make_sense(market: MarketServer) -> None:
 
 
 def test_actions_of_one_day() -> None:
-    day, no = "2024-05-06", "2024-05-07"
+    day, no = date(2024, 5, 6), date(2024, 5, 7)
     rows = [(day, "dividend", 0.25), (day, "dividend", 1.0), (day, "dividend", 0.25), (day, "split", 2.0)]
     odd = [(no, "split", 0.0), (no, "dividend", -1.0), (no, "split", float("nan"))]
-    actions = actions_frame("here", "AAA", [*rows, *odd])
+    actions = found_in("here", "AAA", (day, no), ([], {}), [*rows, *odd]).actions
     assert actions.select("kind", "value").rows() == [("dividend", 1.25), ("split", 2.0)]
     assert actions.schema == no_actions().schema

@@ -90,8 +90,8 @@ async def create(
 ) -> CreatedPortfolio:
     """Check a form and its CSV, and store the portfolio, all or nothing."""
     file = data.csv_file
-    if data.description and len(data.description) > MAX_DESCRIPTION:
-        raise ValidationException(f"description has more than {MAX_DESCRIPTION} characters")
+    if data.description and (len(data.description) > MAX_DESCRIPTION or "\0" in data.description):
+        raise ValidationException(f"description must have at most {MAX_DESCRIPTION} characters, and no NUL")
     form = Form(
         portfolio_name=data.portfolio_name,
         account_name=data.account_name,

@@ -8,6 +8,7 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException, NotAuthorizedException
 from litestar.response import Redirect
 
+from service.api.problems import HANDLERS as INTERFACE
 from service.api.problems import TITLES, ApiError, status_of
 from service.api.resources import NotReadyError
 from service.errors import RidgelineError
@@ -53,7 +54,9 @@ def _shown(request: Request[Any, Any, Any], status: int, detail: str) -> Respons
     return page(request, "error.html", status=status, title=TITLES.get(status, "Error"), detail=detail)
 
 
+# The nearest class of an error decides, whichever layer names it: all that the interface names is named here.
 HANDLERS: dict[Any, Any] = {
+    **{kind: handle_http for kind in INTERFACE if issubclass(kind, HTTPException)},
     NotAuthorizedException: handle_stranger,
     HTTPException: handle_http,
     ApiError: handle_api,

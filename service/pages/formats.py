@@ -1,7 +1,9 @@
-"""Numbers and words as people read them; what does not exist says so. Imports the standard library alone."""
+"""Numbers and words as people read them; what does not exist says so. Imports no library."""
 
 from collections.abc import Callable
 from typing import Any
+
+from service.onboarding_log import duration_text
 
 MISSING = "n/a"
 STEPS = ((1e12, "T"), (1e9, "B"), (1e6, "M"))
@@ -62,6 +64,13 @@ def moment(timestamp: str | None) -> str:
     return MISSING if timestamp is None else timestamp[:19].replace("T", " ")
 
 
+def seconds(value: float) -> str:
+    """Return a short duration: 0.42 s, 7.3 s, 14m 32s."""
+    if value >= 60:
+        return duration_text(round(value))
+    return f"{value:.2f} s" if value < 1 else f"{value:.1f} s"
+
+
 def _signed(text: str) -> str:
     """Write a real minus, and no sign before a zero."""
     if not any(each in "123456789" for each in text):
@@ -79,4 +88,6 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "quantity": quantity,
     "words": words,
     "moment": moment,
+    "seconds": seconds,
+    "duration": duration_text,
 }

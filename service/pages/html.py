@@ -28,6 +28,7 @@ class Entry(NamedTuple):
 NAVIGATION = (
     Entry("Portfolios", "/", "read"),
     Entry("New portfolio", "/onboarding", "write"),
+    Entry("Admin", "/admin", "admin"),
     Entry("SQL", "/sql", "sql", lambda settings: settings.sql_page),
 )
 
@@ -45,9 +46,18 @@ templates.globals.update(asset_url=asset_url, token_name=TOKEN)
 def page(
     request: Request[Any, Any, Any], template: str, *, status: int = 200, **values: Any
 ) -> Response[bytes]:
+    """Render a template as a page, with values of its own and those that ``fragment`` adds."""
+    body = fragment(request, template, **values).encode()
+    is_new = request.scope["state"]["is_new"]
+    cookies = [session_cookie(request, session_of(request))] if is_new else []
+    return answer(request, body, MediaType.HTML, status=status, cookies=cookies)
+
+
+def fragment(request: Request[Any, Any, Any], template: str, **values: Any) -> str:
     """Render a template with values of its own and those that every page has.
 
-    These are ``caller``, ``navigation`` as far as they may go, ``here`` (the path) and ``form_token``.
+    These are ``caller``, ``navigation`` as far as they may go, ``here`` (the path), ``form_token`` and
+    ``signed_in``.
     """
     caller, session = visitor_of(request), session_of(request)
     known = {
@@ -57,9 +67,7 @@ def page(
         "form_token": sessions_of(request).token(session),
         "signed_in": bool(session.key_id),
     }
-    body = templates.get_template(template).render(known | values).encode()
-    cookies = [session_cookie(request, session)] if request.scope["state"]["is_new"] else []
-    return answer(request, body, MediaType.HTML, status=status, cookies=cookies)
+    return templates.get_template(template).render(known | values)
 
 
 def _navigation(request: Request[Any, Any, Any], caller: Caller | None) -> list[Entry]:

@@ -4,12 +4,14 @@ from litestar import Router
 
 from service.api.auth import Doorkeeper
 from service.pages import assets, login, onboarding, portfolio, portfolios, setup, sql, what_if
+from service.pages.admin import data, overview, runs, streams
 from service.pages.door import check_token, entering
 from service.pages.errors import HANDLERS
 from service.pages.sessions import Sessions
 from service.settings import Settings
 
-FAMILIES = (assets, login, portfolios, onboarding, setup, portfolio, what_if)
+OPERATORS = (overview, runs, data, streams)
+FAMILIES = (assets, login, portfolios, onboarding, setup, portfolio, what_if, *OPERATORS)
 
 
 def pages(doorkeeper: Doorkeeper, sessions: Sessions, settings: Settings) -> Router:

@@ -1,4 +1,4 @@
-"""Financial Modeling Prep: prices in two calls a symbol, company profiles, financial statements."""
+"""Financial Modeling Prep: prices in two calls a symbol, splits, dividends, company profiles, statements."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -8,7 +8,17 @@ from typing import Any
 import msgspec
 import polars as pl
 
-from service.providers.frames import answerable, columns_of, dashed, echoed, no_data, prices_frame, within
+from service.providers.frames import (
+    Action,
+    answerable,
+    columns_of,
+    dashed,
+    day_of,
+    echoed,
+    found,
+    is_adjusted_within,
+    no_data,
+)
 from service.providers.outcomes import Failed, Outcome, Outcomes, RowsOutcome, RowsOutcomes, Span
 from service.providers.remote import Access, Asking, Remote
 
@@ -17,7 +27,6 @@ URL = "https://financialmodelingprep.com"
 RATES = ("5/s", "250/d")
 PRICES = "/stable/historical-price-eod"
 FIELDS = {
-    "session": "date",
     "open": "adj_open",
     "high": "adj_high",
     "low": "adj_low",
@@ -53,6 +62,23 @@ class Bar(msgspec.Struct, rename="camel"):
     adj_low: float | None = None
     adj_close: float | None = None
     volume: float | None = None
+
+
+class Split(msgspec.Struct):
+    """New shares and old ones, from a day on."""
+
+    symbol: str
+    date: str
+    numerator: float
+    denominator: float
+
+
+class Dividend(msgspec.Struct):
+    """Currency per share of its ex-date."""
+
+    symbol: str
+    date: str
+    dividend: float | None = None
 
 
 class Profile(msgspec.Struct, rename="camel"):
@@ -105,54 +131,66 @@ def _outcome(ask: Asking, symbol: str, span: Span) -> Outcome:
     if unasked := answerable(NAME, symbol):
         return unasked
     raw = _bars(ask, symbol, span, "non-split-adjusted")
-    if raw.is_empty():
+    if not raw:
         return _why_empty(ask, symbol, span)
-    adjusted = _bars(ask, symbol, span, "dividend-adjusted").select("session", adj_close="close")
-    first = adjusted.unique("session", keep="first")
-    prices = raw.drop("adj_close").join(first, on="session", how="left", maintain_order="left")
-    return within(NAME, symbol, span, prices.select(raw.columns))
+    adjusted = {bar.date: bar.adj_close for bar in _bars(ask, symbol, span, "dividend-adjusted")}
+    columns = {**columns_of(raw, FIELDS), "adj_close": [adjusted.get(bar.date) for bar in raw]}
+    days = [day_of(bar.date) for bar in raw]
+    happened = _happened(ask, symbol) if is_adjusted_within(days, columns) else []
+    return found(NAME, symbol, span, (days, columns), happened)
 
 
-def _bars(ask: Asking, symbol: str, span: Span, endpoint: str) -> pl.DataFrame:
+def _happened(ask: Asking, symbol: str) -> list[Action]:
+    """Return all splits and dividends of a symbol; the calls are worth it only where prices show some."""
+    spelled = {"symbol": dashed(symbol)}
+    splits: list[Split] = ask.get(list[Split], "/stable/splits", spelled)
+    dividends: list[Dividend] = ask.get(list[Dividend], "/stable/dividends", spelled)
+    echoed(NAME, dashed(symbol), [split.symbol for split in splits])
+    echoed(NAME, dashed(symbol), [dividend.symbol for dividend in dividends])
+    rows = [(day_of(each.date), "split", each.numerator / each.denominator) for each in splits]
+    return rows + [(day_of(each.date), "dividend", each.dividend or 0.0) for each in dividends]
+
+
+def _bars(ask: Asking, symbol: str, span: Span, endpoint: str) -> list[Bar]:
     params = {"symbol": dashed(symbol), "from": str(span[0]), "to": str(span[1])}
     bars: list[Bar] = ask.get(list[Bar], f"{PRICES}/{endpoint}", params)
     echoed(NAME, dashed(symbol), (bar.symbol for bar in bars))
-    return prices_frame(NAME, symbol, columns_of(bars, FIELDS))
+    return bars
 
 
 def _why_empty(ask: Asking, symbol: str, span: Span) -> Failed:
     """Tell a symbol that is not known, or has gone, from one that only has no price."""
-    found = _profile_of(ask, symbol)
-    if isinstance(found, Failed):
-        return found
-    if found.is_actively_trading is False:
+    about = _profile_of(ask, symbol)
+    if isinstance(about, Failed):
+        return about
+    if about.is_actively_trading is False:
         return Failed("delisted", f"{NAME} says that {symbol} is not traded any more")
     return no_data(NAME, symbol, span)
 
 
 def _profile_of(ask: Asking, symbol: str) -> Profile | Failed:
-    found: list[Profile] = ask.get(list[Profile], "/stable/profile", {"symbol": dashed(symbol)})
-    echoed(NAME, dashed(symbol), (profile.symbol for profile in found))
-    return found[0] if found else Failed("unknown_symbol", f"{NAME} has no {symbol}")
+    about: list[Profile] = ask.get(list[Profile], "/stable/profile", {"symbol": dashed(symbol)})
+    echoed(NAME, dashed(symbol), (profile.symbol for profile in about))
+    return about[0] if about else Failed("unknown_symbol", f"{NAME} has no {symbol}")
 
 
 def _profile(ask: Asking, symbol: str, today: date) -> RowsOutcome:
     if unasked := answerable(NAME, symbol):
         return unasked
-    found = _profile_of(ask, symbol)
-    if isinstance(found, Failed):
-        return found
-    kind = "etf" if found.is_etf else "fund" if found.is_fund else "equity"
-    dividend = found.last_dividend / found.price if found.last_dividend is not None and found.price else None
+    about = _profile_of(ask, symbol)
+    if isinstance(about, Failed):
+        return about
+    kind = "etf" if about.is_etf else "fund" if about.is_fund else "equity"
+    dividend = about.last_dividend / about.price if about.last_dividend is not None and about.price else None
     return pl.DataFrame(
         {
             "symbol": [symbol],
-            "name": [found.company_name or None],
-            "sector": [GICS.get(found.sector, found.sector) if found.sector else None],
-            "industry": [found.industry or None],
+            "name": [about.company_name or None],
+            "sector": [GICS.get(about.sector, about.sector) if about.sector else None],
+            "industry": [about.industry or None],
             "asset_class": [kind],
-            "provider_beta": [found.beta],
-            "market_cap": [found.market_cap],
+            "provider_beta": [about.beta],
+            "market_cap": [about.market_cap],
             "pe_ratio": pl.Series([None], dtype=pl.Float64),
             "dividend_yield": [dividend],
             "as_of": [today],
@@ -188,9 +226,9 @@ def _fundamentals(ask: Asking, symbol: str, today: date) -> RowsOutcome:
 
 def _lines(sheet: dict[str, Any], frequency: str, statement: str, today: date) -> Iterable[tuple[Any, ...]]:
     """Return the lines of one statement: what is a number, and nothing else."""
-    period = date.fromisoformat(str(sheet.get("date"))[:10])
+    period = day_of(str(sheet.get("date")))
     filed = str(sheet.get("filingDate") or sheet.get("acceptedDate") or today)
-    known = date.fromisoformat(filed[:10])
+    known = day_of(filed)
     for name, value in sheet.items():
         if name not in NO_LINES and isinstance(value, int | float) and not isinstance(value, bool):
             yield period, frequency, statement, _snake(name), float(value), known

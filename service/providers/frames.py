@@ -2,17 +2,24 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from datetime import date
+from itertools import pairwise
+from math import isfinite
+from typing import Any, TypeAlias
 
 import polars as pl
 
 from service.csv_import.fields import OCC_SYMBOL
-from service.providers.files import NUMBERS, no_actions
+from service.providers.files import NUMBERS, no_actions, no_prices
 from service.providers.outcomes import Failed, Fetched, Outcome, Span
 from service.providers.replies import UnansweredError
 
 SPELLED = re.compile(r"[A-Z0-9][A-Z0-9._-]*")
-DAY = pl.col("session").str.slice(0, 10).str.to_date("%Y-%m-%d")
+NO_ACTIONS = no_actions()
+PRICES, ACTIONS = no_prices().schema, NO_ACTIONS.schema
+# Currency per share: a cent is paid out as a dividend, less comes of rounding.
+LEAST_PAYMENT = 0.006
+Action: TypeAlias = tuple[date, str, float]
 
 
 def is_option(symbol: str) -> bool:
@@ -34,41 +41,80 @@ def answerable(provider: str, symbol: str, *, options: bool = False) -> Failed |
     return None
 
 
+def day_of(text: str) -> date:
+    """Read a day or a time stamp that begins with one; ``ValueError`` for anything else."""
+    return date.fromisoformat(text[:10])
+
+
 def columns_of(rows: Sequence[Any], fields: Mapping[str, str]) -> dict[str, list[Any]]:
     """Return columns out of records, given the field that each column comes from."""
     return {column: [getattr(row, field) for row in rows] for column, field in fields.items()}
 
 
-def prices_frame(source: str, symbol: str, columns: Mapping[str, Sequence[Any] | pl.Series]) -> pl.DataFrame:
-    """Return prices by column as the checks want them.
+def found(
+    source: str,
+    symbol: str,
+    span: Span,
+    priced: tuple[Sequence[date], Mapping[str, Sequence[Any]]],
+    happened: Iterable[Action] = (),
+) -> Outcome:
+    """Return what a source has of a symbol, or that it has nothing.
 
-    ``session`` is text that begins ``YYYY-MM-DD``, or a series of dates; a number that is not there is null.
+    What lies outside the span asked for is left out: a live bar of today has not closed yet.
+
+    Parameters
+    ----------
+    source, symbol : str
+    span : (date, date)
+    priced : (sequence of date, mapping of str to sequence)
+        Days, in any order, and numbers by column of the prices; ``ValueError`` when they are not as many.
+    happened : iterable of (date, str, float), optional
+        Corporate actions: day, kind and value.
     """
-    is_date = isinstance(columns["session"], pl.Series)
-    types = {name: pl.Float64 for name in NUMBERS if name in columns}
-    frame = pl.DataFrame(
-        dict(columns), schema_overrides=types if is_date else {"session": pl.String, **types}
+    days, columns = priced
+    kept = [at for at, day in enumerate(days) if span[0] <= day <= span[1]]
+    actions = [action for action in happened if span[0] <= action[0] <= span[1]]
+    if not kept and not actions:
+        return no_data(source, symbol, span)
+    n = len(kept)
+    numbers = {name: _taken(columns[name], kept, len(days)) for name in NUMBERS if name in columns}
+    rows = {
+        "symbol": [symbol] * n,
+        "session": _taken(days, kept, len(days)),
+        **{name: numbers.get(name, [None] * n) for name in NUMBERS},
+        "source": [source] * n,
+    }
+    return Fetched(pl.DataFrame(rows, schema=PRICES), _actions(source, symbol, actions))
+
+
+def is_adjusted_within(days: Sequence[date], columns: Mapping[str, Sequence[Any]]) -> bool:
+    """Whether the adjustment of closes changes between two of the days: then something happened there."""
+    rows = sorted(zip(days, columns["close"], columns["adj_close"], strict=True), key=lambda row: row[0])
+    ratios = [(close, adjusted / close) for _, close, adjusted in rows if close and adjusted]
+    return any(
+        abs(ratio / before - 1.0) * close > LEAST_PAYMENT for (_, before), (close, ratio) in pairwise(ratios)
     )
-    day = pl.col("session") if is_date else DAY
-    missing = (pl.lit(None, pl.Float64).alias(name) for name in NUMBERS if name not in columns)
-    named = (pl.lit(symbol).alias("symbol"), pl.lit(source).alias("source"))
-    order = ("symbol", "session", *NUMBERS, "source")
-    return frame.with_columns(day.alias("session"), *missing, *named).select(order)
 
 
-def actions_frame(source: str, symbol: str, rows: Iterable[tuple[str, str, float]]) -> pl.DataFrame:
-    """Return corporate actions given as day, kind and value, one of a kind a day.
+def _taken(column: Sequence[Any], kept: list[int], n_days: int) -> Sequence[Any]:
+    if len(column) != n_days:
+        raise ValueError(f"{len(column)} values for {n_days} days")
+    return column if len(kept) == n_days else [column[at] for at in kept]
+
+
+def _actions(source: str, symbol: str, rows: list[Action]) -> pl.DataFrame:
+    """Return corporate actions, one of a kind a day.
 
     What is no amount is left out, and what is said twice; different dividends of a day add up.
     """
-    schema = {"session": pl.String, "kind": pl.String, "value": pl.Float64}
-    value = pl.col("value")
-    frame = pl.DataFrame(list(rows), schema=schema, orient="row").unique(maintain_order=True)
-    frame = frame.filter(value.is_finite() & (value > 0)).with_columns(DAY)
-    of_a_day = pl.when(pl.col("kind").first() == "split").then(value.product()).otherwise(value.sum())
-    frame = frame.group_by("session", "kind", maintain_order=True).agg(of_a_day.alias("value"))
-    named = {"symbol": pl.lit(symbol), "new_symbol": pl.lit(None, pl.String), "source": pl.lit(source)}
-    return frame.with_columns(**named).select(no_actions().columns)
+    of_a_day: dict[tuple[date, str], float] = {}
+    for day, kind, value in dict.fromkeys(rows):
+        if isfinite(value) and value > 0:
+            before = of_a_day.get((day, kind))
+            both = value if before is None else before * value if kind == "split" else before + value
+            of_a_day[day, kind] = both
+    told = [(symbol, day, kind, value, None, source) for (day, kind), value in of_a_day.items()]
+    return pl.DataFrame(told, schema=ACTIONS, orient="row") if told else NO_ACTIONS
 
 
 def echoed(provider: str, asked: str, answered: Iterable[str | None]) -> None:
@@ -77,18 +123,6 @@ def echoed(provider: str, asked: str, answered: Iterable[str | None]) -> None:
     if others:
         what = f"{provider} was asked for {asked} and answered {', '.join(others[:3])}"
         raise UnansweredError(Failed("bad_payload", what))
-
-
-def within(
-    source: str, symbol: str, span: Span, prices: pl.DataFrame, actions: pl.DataFrame | None = None
-) -> Outcome:
-    """Keep what lies in the span that was asked for: a live bar of today has not closed yet."""
-    inside = pl.col("session").is_between(*span)
-    kept = prices.filter(inside)
-    happened = no_actions() if actions is None else actions.filter(inside)
-    if kept.is_empty() and happened.is_empty():
-        return no_data(source, symbol, span)
-    return Fetched(kept, happened)
 
 
 def no_data(source: str, symbol: str, span: Span) -> Failed:

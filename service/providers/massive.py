@@ -1,14 +1,14 @@
 """Massive, formerly Polygon: prices of shares and of option contracts, page by page."""
 
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, datetime
 from typing import Annotated
 from urllib.parse import quote, urlsplit
 
 import msgspec
-import polars as pl
 
-from service.providers.frames import answerable, columns_of, echoed, is_option, no_data, prices_frame, within
+from service.clock import NEW_YORK
+from service.providers.frames import answerable, columns_of, echoed, found, is_option, no_data
 from service.providers.outcomes import Failed, Outcome, Outcomes, Span
 from service.providers.remote import Access, Asking, Remote
 from service.providers.replies import UnansweredError, refused
@@ -16,7 +16,7 @@ from service.providers.replies import UnansweredError, refused
 NAME = "massive"
 URL = "https://api.massive.com"
 RATES = ("5/min",)
-FIELDS = {"session": "t", "open": "o", "high": "h", "low": "l", "close": "c", "volume": "v"}
+FIELDS = {"open": "o", "high": "h", "low": "l", "close": "c", "volume": "v"}
 PAGE = {"adjusted": "true", "sort": "asc", "limit": "50000"}
 MAX_PAGES = 50
 GOOD = ("OK", "DELAYED")
@@ -88,10 +88,8 @@ def _outcome(ask: Asking, symbol: str, span: Span) -> Outcome:
     bars = _pages(ask, ticker, path)
     if not bars:
         return no_data(NAME, symbol, span) if is_option(symbol) else _why_empty(ask, symbol, span)
-    columns = columns_of(bars, FIELDS)
-    started = pl.Series(columns["session"], dtype=pl.Datetime("ms", "UTC"))
-    session = started.dt.convert_time_zone("America/New_York").dt.date()
-    return within(NAME, symbol, span, prices_frame(NAME, symbol, {**columns, "session": session}))
+    days = [datetime.fromtimestamp(bar.t / 1000, NEW_YORK).date() for bar in bars]
+    return found(NAME, symbol, span, (days, columns_of(bars, FIELDS)))
 
 
 def _pages(ask: Asking, ticker: str, path: str) -> list[Bar]:

@@ -1,29 +1,20 @@
 """Tiingo: raw and adjusted prices, splits and dividends in one call a symbol."""
 
 from collections.abc import Mapping
-from datetime import date, timedelta
+from datetime import timedelta
 from urllib.parse import quote
 
 import msgspec
 
 from service.providers.files import NUMBERS
-from service.providers.frames import (
-    actions_frame,
-    answerable,
-    columns_of,
-    dashed,
-    echoed,
-    no_data,
-    prices_frame,
-    within,
-)
+from service.providers.frames import answerable, columns_of, dashed, day_of, echoed, found, no_data
 from service.providers.outcomes import Failed, Outcome, Outcomes, Span
 from service.providers.remote import Access, Asking, Remote
 
 NAME = "tiingo"
 URL = "https://api.tiingo.com"
 RATES = ("50/h", "1000/d")
-FIELDS = {"session": "date", **{name: name for name in NUMBERS}}
+FIELDS = {name: name for name in NUMBERS}
 # A symbol whose prices ended is delisted only if they have been missing for longer than a trading halt lasts.
 QUIET = timedelta(days=30)
 
@@ -75,16 +66,20 @@ def _outcome(ask: Asking, symbol: str, span: Span) -> Outcome:
     bars: list[Bar] = ask.get(list[Bar], f"{path}/prices", days)
     if not bars:
         return _why_empty(ask.get(About, path), symbol, span)
-    prices = prices_frame(NAME, symbol, columns_of(bars, FIELDS))
-    splits = [(b.date, "split", b.split_factor) for b in bars if b.split_factor and b.split_factor != 1.0]
-    dividends = [(b.date, "dividend", b.div_cash) for b in bars if b.div_cash]
-    return within(NAME, symbol, span, prices, actions_frame(NAME, symbol, splits + dividends))
+    told = [day_of(bar.date) for bar in bars]
+    splits = [
+        (day, "split", bar.split_factor)
+        for day, bar in zip(told, bars, strict=True)
+        if bar.split_factor is not None and bar.split_factor != 1.0
+    ]
+    dividends = [(day, "dividend", bar.div_cash) for day, bar in zip(told, bars, strict=True) if bar.div_cash]
+    return found(NAME, symbol, span, (told, columns_of(bars, FIELDS)), splits + dividends)
 
 
 def _why_empty(about: About, symbol: str, span: Span) -> Failed:
     """Tell a symbol that has gone from one that only has no price."""
     echoed(NAME, dashed(symbol), [about.ticker])
-    last = date.fromisoformat(about.end_date[:10]) if about.end_date else None
+    last = day_of(about.end_date) if about.end_date else None
     if last is not None and last < min(span[0], span[1] - QUIET):
         return Failed("delisted", f"{NAME} has had no price of {symbol} since {last}", last_session=last)
     return no_data(NAME, symbol, span)

@@ -7,10 +7,9 @@ from urllib.parse import quote
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
-import polars as pl
 
 from service import clock
-from service.providers.frames import actions_frame, answerable, dashed, echoed, no_data, prices_frame, within
+from service.providers.frames import answerable, dashed, echoed, found, no_data
 from service.providers.outcomes import Failed, Outcome, Outcomes, Span
 from service.providers.remote import Access, Asking, Remote
 from service.providers.replies import UnansweredError, refused
@@ -148,32 +147,32 @@ def _outcome(ask: Asking, symbol: str, span: Span) -> Outcome:
     echoed(NAME, dashed(symbol), [chart.meta.symbol])
     events = chart.events or Events()
     zone = _zone(chart.meta.exchange_timezone_name)
-    splits = [
-        (_day(s.date, zone), s.numerator / s.denominator) for s in events.splits.values() if s.denominator
-    ]
-    dividends = [(_day(d.date, zone), d.amount) for d in events.dividends.values()]
+    splits = [(_day(each.date, zone), each.numerator / each.denominator) for each in events.splits.values()]
+    dividends = [(_day(each.date, zone), each.amount) for each in events.dividends.values()]
     unit = 0.01 if chart.meta.currency in HUNDREDTHS else 1.0
-    rows = [(str(day), "split", ratio) for day, ratio in splits]
-    rows += [(str(day), "dividend", amount * unit * _since(splits, day)) for day, amount in dividends]
-    prices = _prices(symbol, chart, unit, splits)
-    return within(NAME, symbol, span, prices, actions_frame(NAME, symbol, rows))
+    happened = [(day, "split", ratio) for day, ratio in splits]
+    happened += [(day, "dividend", amount * unit * _since(splits, day)) for day, amount in dividends]
+    days = [_day(seconds, zone) for seconds in chart.timestamp]
+    return found(NAME, symbol, span, _priced(chart.indicators, days, unit, splits), happened)
 
 
-def _prices(symbol: str, chart: Result, unit: float, splits: list[tuple[date, float]]) -> pl.DataFrame:
-    """Return prices of the shares of their day, in currency."""
-    told = chart.indicators.quote[0]
-    adjusted = chart.indicators.adjclose[0].adjclose if chart.indicators.adjclose else None
-    session = pl.from_epoch(pl.Series(chart.timestamp, dtype=pl.Int64), "s").dt.replace_time_zone("UTC")
-    days = session.dt.convert_time_zone(chart.meta.exchange_timezone_name).dt.date()
-    shares = pl.Series([_since(splits, day) for day in days], dtype=pl.Float64)
-    columns = {name: pl.Series(getattr(told, name), dtype=pl.Float64) * shares * unit for name in BARS}
-    columns["volume"] = pl.Series(told.volume, dtype=pl.Float64) / shares
-    if adjusted is not None:
-        columns["adj_close"] = pl.Series(adjusted, dtype=pl.Float64) * unit
-    prices = prices_frame(NAME, symbol, {"session": days, **columns})
+def _priced(
+    told: Indicators, days: list[date], unit: float, splits: list[tuple[date, float]]
+) -> tuple[list[date], dict[str, list[float | None]]]:
+    """Return days and columns of prices of the shares of their day, in currency."""
+    shares = [_since(splits, day) for day in days]
+    traded = [unit * each for each in shares]
+    columns = {name: _times(getattr(told.quote[0], name), traded) for name in BARS}
+    columns["volume"] = _times(told.quote[0].volume, [1.0 / each for each in shares])
+    if told.adjclose:
+        columns["adj_close"] = _times(told.adjclose[0].adjclose, [unit] * len(days))
     # Once a session has closed, its live bar may stand behind its own.
-    has_live = len(days) > 1 and days[-1] == days[-2]
-    return prices.head(-1) if has_live else prices
+    last = len(days) - 1 if len(days) > 1 and days[-1] == days[-2] else len(days)
+    return days[:last], {name: column[:last] for name, column in columns.items()}
+
+
+def _times(numbers: list[float | None], factors: list[float]) -> list[float | None]:
+    return [None if x is None else x * by for x, by in zip(numbers, factors, strict=True)]
 
 
 def _since(splits: list[tuple[date, float]], day: date) -> float:
