@@ -229,10 +229,10 @@ def test_what_is_tolerated():
 def test_more_rows_than_allowed_are_refused_at_once():
     rows = [GOOD | {"Symbol": f"S{n}"} for n in range(MAX_ROWS)]
     assert len(parse(table(*rows))) == MAX_ROWS
-    start = time.perf_counter()
+    start = time.process_time()
     found = errors(HEADER + "\nA,1,1,2024-01-05" * 100_000)
     assert found == [(MAX_ROWS + 2, "ERR_CSV_006", None)]
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 1
 
 
 @pytest.mark.parametrize("line", ["\n", "\r\n", "\r", "# nothing\n", ",,,\n"])
