@@ -45,9 +45,11 @@ clean:
 	touch $@
 
 # A PostgreSQL for the tests to start, where they may install one; elsewhere they skip what needs it and say so.
+# A browser for the tests of the pages, likewise.
 # An older DuckDB beside the pinned one: the analysts' file must open with both.
 .venv/.test: .venv/.runtime
 	$(INSTALL) --editable '.[test]'
 	-command -v initdb || ls /usr/lib/postgresql/*/bin/initdb || [ "$$(id -u)" != 0 ] || { apt-get update -qq && apt-get install -y -qq postgresql; }
+	-command -v chromium || [ "$$(id -u)" != 0 ] || { apt-get update -qq && apt-get install -y -qq chromium; }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target .venv/duckdb1 'duckdb==1.4.2'
 	touch $@

@@ -11,6 +11,7 @@ import numpy as np
 
 from bench import nightly, timing
 from bench.agreement import assert_agree
+from bench.collected_night import measure_night
 from bench.factor_peers import N_FITS
 from bench.markets import Market, fill_real_store, fill_store, make_market
 from bench.portfolio_peers import make_account
@@ -66,12 +67,17 @@ def measure(sizes: Sizes, store_path: Path) -> Results:
         _say("the night's steps")
         nightly.compute(store, market.panel.sessions)
         steps = timing.steps(lambda: nightly.compute(store, market.panel.sessions), rounds=3 * sizes.rounds)
+    _say("nights with a source, in a process of its own")
+    night = measure_night(store_path, sizes.rounds)
     latencies, ratio = _service(sizes.load, store_path, market.panel.symbols)
     start_up = nightly.help_seconds(sizes.rounds + 2)
     limits = [
         Limit("Parquet to finished frames, warm, one core", 1e3 * steps["total"].wall, "ms", 80),
         Limit("the same, processor time", 1e3 * steps["total"].processor, "ms", 80),
         Limit("peak memory of a night (`ridgeline batch run`)", peak / 1e6, "MB", 1_000),
+        Limit("a night, from fetched payloads to its release, two cores", 1e3 * night.wall, "ms", 2_000),
+        Limit("the same, processor time", 1e3 * night.processor, "ms", 2_000),
+        Limit("what tracks it", 100 * night.tracker / night.wall, "% of it", 2),
         Limit("`ridgeline --help`", 1e3 * start_up, "ms", 300),
     ]
     return Results([*ratios, ratio], limits, steps, first_calls, latencies)

@@ -63,7 +63,8 @@ def factor_exposures(book: SymbolBook, holdings: Holdings, nav: float) -> Factor
 
     A factor that no symbol covers is NaN. Lots without a value count as not covered, at their cost basis.
     """
-    dollar, variance, covered = _exposures(holdings.rows, holdings.values, book.betas, book.standard_errors)
+    sums = exposure_sums(_one(holdings), holdings.rows, holdings.values, book.betas, book.standard_errors)
+    dollar, variance, covered = (each[0] for each in sums)
     total = float(np.abs(holdings.values).sum()) + holdings.unvalued
     with np.errstate(divide="ignore", invalid="ignore"):
         dollar = np.where(covered > 0, dollar, np.nan)
@@ -76,20 +77,29 @@ def factor_exposures(book: SymbolBook, holdings: Holdings, nav: float) -> Factor
         )
 
 
+def _one(holdings: Holdings) -> IntArray:
+    """Where the holdings of one portfolio alone begin and end."""
+    return np.array([0, len(holdings.rows)])
+
+
 @njit(cache=True, nogil=True)
-def _exposures(
-    rows: IntArray, values: FloatArray, betas: FloatArray, errors: FloatArray
+def exposure_sums(
+    starts: IntArray, rows: IntArray, values: FloatArray, betas: FloatArray, errors: FloatArray
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Σ E·β, Σ (E·se)² and Σ |E| over the symbols that have each beta, ``(n_factors,)``."""
-    n_factors = betas.shape[1]
-    dollar, variance, covered = np.zeros(n_factors), np.zeros(n_factors), np.zeros(n_factors)
-    for i in range(len(rows)):
-        for k in range(n_factors):
-            beta = betas[rows[i], k]
-            if not np.isnan(beta):
-                dollar[k] += values[i] * beta
-                variance[k] += (values[i] * errors[rows[i], k]) ** 2
-                covered[k] += abs(values[i])
+    """Σ E·β, Σ (E·se)² and Σ |E| over the symbols that have each beta, ``(n_portfolios, n_factors)``.
+
+    The holdings of portfolio p are those from ``starts[p]`` up to ``starts[p + 1]``.
+    """
+    shape = (len(starts) - 1, betas.shape[1])
+    dollar, variance, covered = np.zeros(shape), np.zeros(shape), np.zeros(shape)
+    for p in range(shape[0]):
+        for i in range(starts[p], starts[p + 1]):
+            for k in range(shape[1]):
+                beta = betas[rows[i], k]
+                if not np.isnan(beta):
+                    dollar[p, k] += values[i] * beta
+                    variance[p, k] += (values[i] * errors[rows[i], k]) ** 2
+                    covered[p, k] += abs(values[i])
     return dollar, variance, covered
 
 
@@ -113,37 +123,49 @@ def portfolio_series(book: SymbolBook, holdings: Holdings, nav: float) -> Portfo
     nothing to that session, and its weight is not spread over the others.
     """
     first = max(0, len(book.sessions) - SERIES_SESSIONS)
-    totals, present, enough = _weighted_returns(holdings.rows, holdings.values / nav, book.returns, first)
-    included = float(np.abs(holdings.values[enough] / nav).sum())
-    if not included > 0:
-        nothing = np.full(len(totals), np.nan)
-        return PortfolioSeries(nothing, nothing, holdings.rows[~enough])
-    coverage = present / included
+    weights = holdings.values / nav
+    sums = weighted_returns(_one(holdings), holdings.rows, weights, book.returns, first)
+    returns, coverage = counting_returns(*sums[:3])
+    return PortfolioSeries(returns[0], coverage[0], holdings.rows[~sums[3]])
+
+
+def counting_returns(
+    totals: FloatArray, present: FloatArray, included: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Keep the returns of sessions that count ``(n_portfolios, n_sessions)``, and give their coverage."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        coverage = present / np.where(included > 0, included, np.nan)[:, None]
     # A weight of exactly 95 % must not fall to the rounding of its sum.
-    counts = coverage >= MIN_SESSION_COVERAGE - 1e-12
-    return PortfolioSeries(np.where(counts, totals, np.nan), coverage, holdings.rows[~enough])
+    return np.where(coverage >= MIN_SESSION_COVERAGE - 1e-12, totals, np.nan), coverage
 
 
 @njit(cache=True, nogil=True)
-def _weighted_returns(
-    rows: IntArray, weights: FloatArray, returns: FloatArray, first: int
-) -> tuple[FloatArray, FloatArray, np.ndarray]:
-    """Σ e·r and Σ |e| present per session from column ``first`` on, and which symbols have enough returns."""
-    n_sessions = returns.shape[1] - first
-    totals, present = np.zeros(n_sessions), np.zeros(n_sessions)
-    enough = np.zeros(len(rows), dtype=np.bool_)
-    for i in range(len(rows)):
-        series, weight = returns[rows[i], first:], weights[i]
-        n_returns = 0
-        for t in range(n_sessions):
-            n_returns += 0 if np.isnan(series[t]) else 1
-        enough[i] = n_returns >= MIN_SERIES_RETURNS
-        if enough[i]:
+def weighted_returns(
+    starts: IntArray, rows: IntArray, weights: FloatArray, returns: FloatArray, first: int
+) -> tuple[FloatArray, FloatArray, FloatArray, np.ndarray]:
+    """Σ e·r and Σ |e| present per portfolio and session from column ``first`` on.
+
+    Then Σ |e| of the symbols with enough returns ``(n_portfolios,)``, and which these are ``(n,)``. The
+    holdings of portfolio p are those from ``starts[p]`` up to ``starts[p + 1]``.
+    """
+    n_portfolios, n_sessions = len(starts) - 1, returns.shape[1] - first
+    totals, present = np.zeros((n_portfolios, n_sessions)), np.zeros((n_portfolios, n_sessions))
+    included, enough = np.zeros(n_portfolios), np.zeros(len(rows), dtype=np.bool_)
+    for p in range(n_portfolios):
+        total, here = totals[p], present[p]
+        for i in range(starts[p], starts[p + 1]):
+            series, weight = returns[rows[i], first:], weights[i]
+            n_returns = 0
             for t in range(n_sessions):
-                value = series[t]
-                totals[t] += 0.0 if np.isnan(value) else weight * value
-                present[t] += 0.0 if np.isnan(value) else abs(weight)
-    return totals, present, enough
+                n_returns += 0 if np.isnan(series[t]) else 1
+            enough[i] = n_returns >= MIN_SERIES_RETURNS
+            if enough[i]:
+                included[p] += abs(weight)
+                for t in range(n_sessions):
+                    value = series[t]
+                    total[t] += 0.0 if np.isnan(value) else weight * value
+                    here[t] += 0.0 if np.isnan(value) else abs(weight)
+    return totals, present, included, enough
 
 
 @dataclass(frozen=True, slots=True)

@@ -124,7 +124,7 @@ def correlate_strip(
                     if common[i, j] < min_overlap:
                         values[i, j] = np.nan
                     elif values[i, j] == np.inf:
-                        values[i, j] = _afresh(units.series[top + i], units.series[left + j])
+                        values[i, j] = afresh(units.series[top + i], units.series[left + j])
             _store(values, (top, rows, left, columns), out[0])
             _store(common, (top, rows, left, columns), out[1])
 
@@ -202,7 +202,7 @@ def _store(
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _afresh(x: FloatArray, y: FloatArray) -> float:
+def afresh(x: FloatArray, y: FloatArray) -> float:
     """Correlate one pair in two passes over its common sessions; NaN when either is constant on them."""
     n, mean_x, mean_y = 0, 0.0, 0.0
     for t in range(len(x)):

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 from numba import njit
 
+from engine.symbol_codes import codes_of
 from engine.typing import BoolArray, DateArray, FloatArray, IntArray
 from engine.valuation import MAX_PRICE_AGE
 
@@ -58,7 +59,7 @@ class Market:
 
     def codes_of(self, symbols: pl.Series) -> IntArray:
         """Code of each symbol, ``(n,)``; -1 for one without prices and actions."""
-        return symbols.replace_strict(self.codes, default=-1, return_dtype=pl.Int64).to_numpy(writable=True)
+        return codes_of(symbols, self.codes)
 
 
 def market_of(

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from engine.book import SymbolBook
-from engine.composition import Holdings
+from engine.composition import Holdings, exposure_sums
 from engine.factors import PROXIES
+from engine.many_holdings import ManyHoldings
 from engine.option_lots import OptionLots
 from engine.risk import TO_MODEL
 from engine.typing import FloatArray
@@ -186,10 +187,8 @@ def stress(book: SymbolBook, holdings: Holdings, scenarios: Sequence[Scenario] =
     Options are revalued in full where their underlyings move by Σ b f; the factors share an option's P&L as
     they share that move.
     """
-    given = [shocked_proxies(scenario.shocks) for scenario in scenarios]
+    given, direct, proxies = _moves(book, scenarios)
     shape = (len(given), len(SHOCKS))
-    direct = np.array([direct_proxies(each) for each in given]).reshape(shape) @ TO_MODEL.T
-    proxies = np.array([correlated_proxies(each, book.proxy_covariance) for each in given]).reshape(shape)
     factors = proxies @ TO_MODEL.T
     loadings = book.loadings[holdings.rows]
     known = np.asarray(np.isfinite(loadings).all(axis=1))
@@ -214,6 +213,38 @@ def stress(book: SymbolBook, holdings: Holdings, scenarios: Sequence[Scenario] =
         proxies=proxies,
         coverage=float(np.abs(holdings.values[known]).sum()) / total if total > 0 else np.nan,
     )
+
+
+def stress_of_many(
+    book: SymbolBook, held: ManyHoldings, scenarios: Sequence[Scenario] = SCENARIOS
+) -> tuple[FloatArray, FloatArray]:
+    """Run the scenarios on portfolios: direct and correlated P&L ``(n_portfolios, n_scenarios)``.
+
+    Each as ``stress`` has it for one portfolio, in currency; NaN where nobody knows a holding's loadings.
+    """
+    _, direct, proxies = _moves(book, scenarios)
+    factors = proxies @ TO_MODEL.T
+    known = np.asarray(np.isfinite(book.loadings).all(axis=1))
+    loadings = np.where(known[:, None], book.loadings, np.nan)
+    dollar, _, _ = exposure_sums(held.starts, held.rows, held.values, loadings, loadings)
+    pnl = [dollar @ moves.T for moves in (direct, factors)]
+    if held.options is not None:
+        for result, moves in zip(pnl, (direct, factors), strict=True):
+            np.add.at(result, held.option_portfolio, _beyond_delta(book, held.options, moves)[0].T)
+    n_known = np.bincount(held.portfolio, known[held.rows], minlength=len(held.nav))
+    unknown = ((held.gross > 0) & (n_known == 0))[:, None]
+    return np.where(unknown, np.nan, pnl[0]), np.where(unknown, np.nan, pnl[1])
+
+
+def _moves(
+    book: SymbolBook, scenarios: Sequence[Scenario]
+) -> tuple[list[dict[int, float]], FloatArray, FloatArray]:
+    """Shocked proxies of each scenario, its direct model factors and its correlated proxies, ``(…, 8)``."""
+    given = [shocked_proxies(scenario.shocks) for scenario in scenarios]
+    shape = (len(given), len(SHOCKS))
+    direct = np.array([direct_proxies(each) for each in given]).reshape(shape) @ TO_MODEL.T
+    proxies = np.array([correlated_proxies(each, book.proxy_covariance) for each in given]).reshape(shape)
+    return given, direct, proxies
 
 
 def _beyond_delta(

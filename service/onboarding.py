@@ -21,6 +21,7 @@ from storage.positions import Lot
 
 ACCOUNT_TYPES = ("taxable", "ira", "roth_ira", "401k", "403b", "529", "hsa", "trust", "other")
 MAX_ACCOUNT_NAME, MAX_NAME, MAX_DESCRIPTION = 100, 255, 1000
+NO_NUL = r"^[^\x00]*$"  # of free text: PostgreSQL keeps no NUL
 MAX_EQUITY = Decimal(1_000_000_000_000)
 SECONDS_A_SYMBOL = 30
 MESSAGES = {

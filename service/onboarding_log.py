@@ -4,7 +4,8 @@ from typing import Any
 
 import msgspec
 
-from service.onboarding_status import Activity, RichStatus, Standing, activity, rich_status
+from service.onboarding_status import RichStatus, Standing, activity, rich_status
+from service.progress_records import Activity
 
 
 def log_name(known: Standing, generated_at: str, kind: str) -> str:

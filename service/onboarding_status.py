@@ -6,20 +6,30 @@ needed, or, for symbols that are still to be fetched, under way.
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, TypeAlias
+from typing import Literal
 
 import msgspec
 
 from service import clock
 from service.live_book import Market
 from service.onboarding import SECONDS_A_SYMBOL, unknown_symbols
+from service.progress_records import (
+    SHOWN_ACTIVITIES,
+    Activity,
+    OverallProgress,
+    PhaseCount,
+    PhaseState,
+    PhaseStatus,
+    activities,
+)
+from service.run_status import RunStatus, run_status, seconds_between
+from service.settings import Settings
 from storage.ledger import Ledger
 from storage.portfolios import Portfolio
+from storage.run_log import KEPT
 from storage.symbol_queue import Job
 
-Level: TypeAlias = Literal["info", "warning", "error"]
-PhaseState: TypeAlias = Literal["pending", "running", "completed", "failed"]
-SHOWN_ACTIVITIES = 50
+LEGACY = "legacy_batch"
 PHASES = (
     ("phase_1", "Market Data Collection", "dates"),
     ("phase_1_5", "Factor Analysis", "symbols"),
@@ -32,44 +42,6 @@ PHASES = (
     ("phase_6", "Risk Analytics", "dates"),
 )
 FETCHING = ("phase_1", "phase_1_5", "phase_1_75")
-
-
-class OverallProgress(msgspec.Struct):
-    """How far the whole is; ``percent_complete`` stays below 100 until the end."""
-
-    current_phase: str | None
-    current_phase_name: str | None
-    phases_completed: int
-    phases_total: int
-    percent_complete: int
-
-
-class PhaseCount(msgspec.Struct):
-    """Units done of the phase under way."""
-
-    current: int
-    total: int
-    unit: str
-
-
-class Activity(msgspec.Struct):
-    """A line of the log."""
-
-    timestamp: str
-    message: str
-    level: Level
-
-
-class PhaseStatus(msgspec.Struct):
-    """One of the nine phases."""
-
-    phase_id: str
-    phase_name: str
-    status: PhaseState
-    current: int
-    total: int
-    unit: str
-    duration_seconds: float | None
 
 
 class RichStatus(msgspec.Struct):
@@ -109,14 +81,28 @@ class Standing:
     failed: tuple[str, ...]
     jobs: tuple[Job, ...]
     has_book: bool
+    run: RunStatus | None = None
+    run_log: tuple[Activity, ...] = ()
 
 
-def standing(ledger: Ledger, market: Market | None, portfolio: Portfolio) -> Standing:
-    """Look up where the symbols of a portfolio stand."""
+def get_onboarding_status(
+    ledger: Ledger, settings: Settings, market: Market | None, portfolio: Portfolio
+) -> RichStatus:
+    """Return the rich status of a portfolio: of its own run of nine phases, else of its symbols."""
+    return rich_status(standing(ledger, settings, market, portfolio))
+
+
+def standing(ledger: Ledger, settings: Settings, market: Market | None, portfolio: Portfolio) -> Standing:
+    """Look up where the symbols of a portfolio stand, and how its own run of nine phases does.
+
+    A run that has ended counts for as long as the setting ``run_status_seconds`` says; its log stays. A run
+    of several portfolios is none of its own.
+    """
     lots = [position.lot for position in ledger.positions.of(portfolio.portfolio_id)]
     everything = unknown_symbols(None, lots)
     unknown = unknown_symbols(market, lots)
     jobs = ledger.symbol_queue.jobs(everything)
+    run, lines = _own_run(ledger, settings, portfolio.portfolio_id)
     failed = tuple(symbol for symbol in unknown if symbol in jobs and jobs[symbol].status == "failed")
     return Standing(
         portfolio=portfolio,
@@ -126,7 +112,22 @@ def standing(ledger: Ledger, market: Market | None, portfolio: Portfolio) -> Sta
         failed=failed,
         jobs=tuple(jobs[symbol] for symbol in everything if symbol in jobs),
         has_book=market is not None,
+        run=run,
+        run_log=lines,
     )
+
+
+def _own_run(
+    ledger: Ledger, settings: Settings, portfolio_id: str
+) -> tuple[RunStatus | None, tuple[Activity, ...]]:
+    ledger.runs.fail_stale()
+    newest = next(iter(ledger.runs.history(LEGACY, portfolio_id=portfolio_id, limit=1)), None)
+    if newest is None:
+        return None, ()
+    lines = tuple(activities(ledger.run_log.newest(newest.run_id, limit=KEPT)))
+    ended = newest.completed_at
+    is_shown = ended is None or seconds_between(ended, None) <= settings.run_status_seconds
+    return run_status(ledger, newest) if is_shown else None, lines
 
 
 def simple_status(known: Standing) -> SimpleStatus:
@@ -153,7 +154,9 @@ def simple_status(known: Standing) -> SimpleStatus:
 
 
 def rich_status(known: Standing) -> RichStatus:
-    """Return the phases: those that fetch symbols run while some are pending."""
+    """Return the phases of the portfolio's own run; else those of its symbols, which run while some pend."""
+    if known.run is not None:
+        return _status_of_run(known.portfolio, known.run)
     simple = simple_status(known)
     status = {"error": "failed", "pending": "running", "ready": "completed"}[simple.status]
     if status == "completed" and known.failed:
@@ -177,13 +180,31 @@ def rich_status(known: Standing) -> RichStatus:
             percent_complete=min(99, int(100 * share)) if status in ("running", "failed") else 100,
         ),
         current_phase_progress=PhaseCount(current.current, current.total, current.unit) if current else None,
-        activity_log=activity(known)[-SHOWN_ACTIVITIES:],
+        activity_log=_set_up(known)[-SHOWN_ACTIVITIES:],
         phases=phases,
     )
 
 
+def _status_of_run(portfolio: Portfolio, run: RunStatus) -> RichStatus:
+    return RichStatus(
+        portfolio_id=portfolio.portfolio_id,
+        status=run.status,
+        started_at=run.started_at,
+        elapsed_seconds=run.elapsed_seconds,
+        overall_progress=run.overall_progress,
+        current_phase_progress=run.current_phase_progress,
+        activity_log=run.activity_log,
+        phases=run.phases,
+        mode="v1_batch",
+    )
+
+
 def activity(known: Standing) -> list[Activity]:
-    """Return all lines of the log, the oldest first."""
+    """Return all lines of the log, those of the portfolio's own run among them, the oldest first."""
+    return sorted([*_set_up(known), *known.run_log], key=lambda line: line.timestamp)
+
+
+def _set_up(known: Standing) -> list[Activity]:
     portfolio = known.portfolio
     lines = [
         Activity(

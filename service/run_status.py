@@ -1,19 +1,21 @@
 """How far a run of a job is, from what its tracker has written to the ledger."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
 
 from service import clock
-from service.onboarding_status import (
+from service.progress_records import (
     SHOWN_ACTIVITIES,
     Activity,
     OverallProgress,
     PhaseCount,
     PhaseStatus,
+    activities,
 )
+from service.settings import Settings
 from storage.ledger import Ledger
 from storage.run_log import PhaseProgress
 from storage.runs import Run, Status
@@ -74,10 +76,15 @@ def run_status(ledger: Ledger, run: Run) -> RunStatus:
             )
             for each in phases
         ],
-        activity_log=[Activity(line.timestamp, line.message, line.level) for line in lines],
+        activity_log=activities(lines),
         error=run.error,
         summary=run.summary,
     )
+
+
+def forget_old_logs(ledger: Ledger, settings: Settings) -> None:
+    """Forget the lines of runs that ended longer ago than the settings say; the runs and phases stay."""
+    ledger.run_log.prune(clock.timestamp(clock.utc_now() - timedelta(days=settings.log_days)))
 
 
 def percent(phases: Sequence[PhaseProgress], status: Status) -> int:

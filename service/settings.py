@@ -88,6 +88,10 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reference_seconds : float
         How long a run of the symbol batch fetches profiles, and as long again statements; the rest is left to
         the next.
+    run_status_seconds : float
+        How long a portfolio's own run of nine phases is its status after its end.
+    log_days : float
+        Age from which ``ridgeline compact`` and the night forget the lines that runs have logged.
     snapshot_seconds : float
         How long the service waits, after the last portfolio that came in, to take their first snapshots.
     alert_webhook_url : str or None
@@ -136,6 +140,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     symbol_batch_seconds: Annotated[float, Meta(gt=0)] = 1_500.0
     portfolio_refresh_seconds: Annotated[float, Meta(gt=0)] = 1_200.0
     reference_seconds: Annotated[float, Meta(ge=0)] = 300.0
+    run_status_seconds: Annotated[float, Meta(ge=0)] = 7_200.0
+    log_days: Annotated[float, Meta(gt=0, le=36_500)] = 90.0
     snapshot_seconds: Annotated[float, Meta(gt=0)] = 2.0
     alert_webhook_url: str | None = None
     providers: tuple[Provider, ...] = ("files",)

@@ -1,6 +1,7 @@
 """Many rows at once, as columns: SQLAlchemy alone spends most of its time on each row's own parameters."""
 
 from collections.abc import Sequence
+from functools import partial
 from secrets import token_hex
 from time import time_ns
 from typing import Any
@@ -10,6 +11,7 @@ import sqlalchemy as sa
 
 from storage.micros import UNITS, Micros
 
+AT_ONCE = 8_192
 DTYPES = {
     sa.Text: pl.String,
     sa.Integer: pl.Int64,
@@ -42,13 +44,22 @@ def insert(connection: sa.Connection, table: sa.Table, columns: dict[str, Sequen
         connection.exec_driver_sql(statement, rows)
 
 
-def frame(connection: sa.Connection, query: sa.Select[Any]) -> pl.DataFrame:
-    """Return the rows of a query on plain columns as a frame; money and quantities as doubles."""
+def frame(connection: sa.Connection, query: sa.Select[Any], *, strict: bool = True) -> pl.DataFrame:
+    """Return the rows of a query on plain columns as a frame; money and quantities as doubles.
+
+    The driver's own rows are turned into columns while they are few: rows of SQLAlchemy, or all of them at
+    once, take twice as long. ``strict``: a value that is none of its column's type is an error, not null.
+    """
     columns = list(query.selected_columns)
     raw = query.with_only_columns(*map(_raw, columns), maintain_column_froms=True)
-    rows = connection.execute(raw).all()
-    values = zip(*rows, strict=True) if rows else [()] * len(columns)
-    return pl.DataFrame([_series(column, cells) for column, cells in zip(columns, values, strict=True)])
+    result = connection.execute(raw)
+    series = partial(_series, texts=connection.dialect.name == "sqlite", strict=strict)
+    parts = [pl.DataFrame([series(column, ()) for column in columns])]
+    while rows := result.cursor.fetchmany(AT_ONCE):
+        cells = zip(*rows, strict=True)
+        parts.append(pl.DataFrame(list(map(series, columns, cells))))
+    result.close()
+    return pl.concat(parts)
 
 
 def _bound(kind: sa.types.TypeEngine[Any], values: Sequence[Any], dialect: sa.Dialect) -> Sequence[Any]:
@@ -63,9 +74,12 @@ def _raw(column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
     return sa.type_coerce(column, sa.Text) if isinstance(column.type, sa.Date) else column
 
 
-def _series(column: sa.ColumnElement[Any], cells: Sequence[Any]) -> pl.Series:
+def _series(column: sa.ColumnElement[Any], cells: Sequence[Any], *, texts: bool, strict: bool) -> pl.Series:
+    """Return a column; ``texts``: the database has dates as text, and truth as a number."""
     name, dtype = str(column.name), DTYPES[type(column.type)]
-    if dtype is pl.Date and any(isinstance(cell, str) for cell in cells):  # SQLite has dates as text
-        return pl.Series(name, cells, pl.String).str.to_date("%Y-%m-%d")
-    series = pl.Series(name, cells, dtype)
+    if dtype is pl.Date and texts:
+        return pl.Series(name, cells, pl.String, strict=strict).str.to_date("%Y-%m-%d", strict=strict)
+    if dtype is pl.Boolean and texts:
+        return pl.Series(name, cells, pl.Int64, strict=strict).cast(pl.Boolean)
+    series = pl.Series(name, cells, dtype, strict=strict)
     return series / float(UNITS) if isinstance(column.type, Micros) else series

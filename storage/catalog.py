@@ -17,6 +17,7 @@ import polars as pl
 
 from storage.durability import fsync
 from storage.errors import Corrupt, InvalidQuery, NotFound, NotWritten
+from storage.ledger_tables import positions
 from storage.releases import Release
 from storage.scan import DataFile
 from storage.select_only import require_select
@@ -99,8 +100,13 @@ def _locked_draft(path: Path) -> Iterator[Path]:
         os.close(descriptor)
 
 
-def write(draft: Path, views: Views, copies: Mapping[str, pl.DataFrame]) -> None:
+def write(draft: Path, views: Views, copies: Mapping[str, pl.DataFrame], *, before: Path) -> None:
     """Write a catalog of views and copied tables in the format of DuckDB 1.0, which every 1.x opens too.
+
+    Parameters
+    ----------
+    copies : mapping of str to pl.DataFrame
+        ``COPIES``; positions that lack are taken from the catalog ``before``.
 
     Raises
     ------
@@ -108,22 +114,27 @@ def write(draft: Path, views: Views, copies: Mapping[str, pl.DataFrame]) -> None
         DuckDB could not write it; what lies at ``draft`` is no catalog.
     """
     try:
-        _write(draft, views, copies)
+        _write(draft, views, copies, before)
     except duckdb.Error as error:
         raise NotWritten(f"{draft} cannot be written: {error}; the next job tries again") from error
 
 
-def _write(draft: Path, views: Views, copies: Mapping[str, pl.DataFrame]) -> None:
+def _write(draft: Path, views: Views, copies: Mapping[str, pl.DataFrame], before: Path) -> None:
     with duckdb.connect() as connection:
         connection.execute(f"ATTACH {_text(str(draft))} AS catalog (STORAGE_VERSION 'v1.0.0')")
+        if "positions" not in copies:
+            connection.execute(f"ATTACH {_text(str(before))} AS before (READ_ONLY)")
         connection.execute("USE catalog")
         connection.begin()
         for statement in _statements(views):
             connection.execute(statement)
-        for name, frame in copies.items():
-            connection.register("copied", frame)
-            connection.execute(f"CREATE TABLE {_name(name)} AS FROM copied")
-            connection.execute(f"COMMENT ON TABLE {_name(name)} IS {_text(COPIES[name])}")
+        for name, comment in COPIES.items():
+            source = f"before.{_name(name)}"
+            if name in copies:
+                connection.register("copied", copies[name])
+                source = "copied"
+            connection.execute(f"CREATE TABLE {_name(name)} AS FROM {source}")
+            connection.execute(f"COMMENT ON TABLE {_name(name)} IS {_text(comment)}")
         connection.commit()
         connection.execute("USE memory")
         connection.execute("DETACH catalog")
@@ -194,6 +205,21 @@ def release_table(newest: Sequence[Release], lake: str) -> pl.DataFrame:
     }
     rows = [(r.number, r.layer, r.session, r.created_at, r.run_id, lake) for r in newest]
     return pl.DataFrame(rows, schema=schema, orient="row")
+
+
+def shown_portfolios(path: Path) -> pl.DataFrame | None:
+    """Return the portfolios whose positions a catalog shows, with their revisions.
+
+    None when it does not open, or its positions have other columns than those of today.
+    """
+    today = [column.name for column in positions.columns]
+    try:
+        with _attached(path) as connection:
+            columns = [row[0] for row in connection.execute("DESCRIBE positions").fetchall()]
+            shown = connection.sql("SELECT portfolio_id, revision FROM portfolios").to_arrow_table()
+            return pl.DataFrame(shown) if columns == today else None
+    except (NotFound, Corrupt, duckdb.Error):
+        return None
 
 
 def is_current(path: Path, releases: Sequence[Release], lake: str) -> bool:

@@ -17,7 +17,7 @@ from sqlalchemy.exc import DatabaseError, DataError, IntegrityError, Operational
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from storage import bulk
-from storage.errors import Busy, Corrupt, Refused, StorageError, Unreachable
+from storage.errors import Busy, Corrupt, NoRoom, Refused, StorageError, Unreachable
 
 BUSY_MILLISECONDS = 30_000
 BUSY = f"the ledger stayed locked for {BUSY_MILLISECONDS // 1000} s; try again when its writer is done"
@@ -200,10 +200,13 @@ class Database:
 
         return value
 
-    def frame(self, query: sa.Select[Any]) -> pl.DataFrame:
-        """Return the rows of a query on plain columns as a frame; money and quantities as doubles."""
+    def frame(self, query: sa.Select[Any], *, strict: bool = True) -> pl.DataFrame:
+        """Return the rows of a query on plain columns as a frame; money and quantities as doubles.
+
+        A value that is none of its column's type is an error, or null when not ``strict``.
+        """
         with self.reading() as connection:
-            return bulk.frame(connection, query)
+            return bulk.frame(connection, query, strict=strict)
 
     def close(self) -> None:
         """Close the pooled connections."""
@@ -242,7 +245,12 @@ def _translation(error: OperationalError) -> StorageError | None:
     if state in LOCKED or (isinstance(cause, sqlite3.Error) and "locked" in str(cause)):
         return Busy(BUSY)
     if isinstance(cause, sqlite3.Error):
-        return None
+        full = cause.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
+        return (
+            NoRoom(f"the ledger cannot be written: {cause}; make room on its disk and run again")
+            if full
+            else None
+        )
     return Unreachable(f"the ledger's database does not serve: {cause}; see that it runs, and try again")
 
 

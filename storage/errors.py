@@ -3,7 +3,7 @@
 ==============  ======================  =======================================================
 branch          retrying unchanged      raised for
 ==============  ======================  =======================================================
-``Transient``   helps, later            a live owner holds what is needed, a busy or silent ledger
+``Transient``   helps, later            a live owner holds what is needed, a busy ledger, a full disk
 ``Refused``     never helps             a frame, a name or a query that has to be changed
 ``Corrupt``     never helps             files on disk that are not what storage wrote
 ==============  ======================  =======================================================
@@ -42,6 +42,10 @@ class Busy(Transient):
 
 class Unreachable(Transient):
     """The ledger's database does not answer, or takes no more connections."""
+
+
+class NoRoom(Transient):
+    """The disk takes no more, or fails; what is released stands."""
 
 
 class NotWritten(Transient):

@@ -5,7 +5,8 @@ quarter, and its rows are sorted by the table's key: so replacing a range rewrit
 and nothing else.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from threading import Lock
@@ -16,7 +17,7 @@ from deltalake import DeltaTable, PostCommitHookProperties, Schema
 from deltalake.exceptions import DeltaError
 
 from storage.durability import drop_torn_tail, fsync, fsync_commits
-from storage.errors import Corrupt, InvalidLocation
+from storage.errors import Corrupt, InvalidLocation, NoRoom
 from storage.scan import DataFile, data_files
 from storage.table import Table
 from storage.vacuum import Vacuumed, vacuum
@@ -110,7 +111,8 @@ class Lake:
             raise Corrupt(f"{self.path(table)} ends at version {delta.version()}, released is {version}")
         if delta.version() > version and not _restores(delta, version):
             try:
-                delta.restore(version, post_commithook_properties=NO_HOOKS)
+                with needing_room(table):
+                    delta.restore(version, post_commithook_properties=NO_HOOKS)
             except DeltaError as error:
                 raise Corrupt(
                     f"{self.path(table)} cannot be restored to version {version}: {error}"
@@ -127,6 +129,20 @@ class Lake:
         """Force the commits after ``since`` up to ``until`` to disk; on an object store their PUTs did."""
         if self.is_local:
             fsync_commits(Path(self.path(table)), since, until)
+
+
+@contextmanager
+def needing_room(table: Table) -> Iterator[None]:
+    """Write to a table's folder; ``NoRoom`` when the disk takes no more, or fails."""
+    try:
+        yield
+    except (OSError, DeltaError) as error:
+        if not isinstance(error, OSError) and "os error" not in str(error):
+            raise
+        cause = str(error).strip().splitlines()[-1].rpartition("↳\x1b[0m ")[2].strip()
+        raise NoRoom(
+            f"{table.name} cannot be written: {cause}; make room on the lake's disk and run again"
+        ) from error
 
 
 def checkpoint_if_due(delta: DeltaTable, since: int) -> None:

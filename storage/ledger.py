@@ -69,19 +69,31 @@ class Ledger(Database):
             self.close()
             raise
 
-    def copies(self) -> dict[str, pl.DataFrame]:
-        """Return what analysts see: symbols, runs, and the portfolios and positions that are not deleted."""
+    def copies(self, shown: pl.DataFrame | None = None) -> dict[str, pl.DataFrame]:
+        """Return what analysts see: symbols, runs, and the portfolios and positions that are not deleted.
+
+        Parameters
+        ----------
+        shown : pl.DataFrame, optional
+            ``portfolio_id, revision`` of the portfolios whose positions are shown already. When nothing has
+            changed in any, positions are left out: there may be millions of them. What cannot be read, for
+            somebody wrote to the ledger by hand, is null: analysts see the rest.
+        """
         live = sa.select(portfolios).where(portfolios.c.deleted_at.is_(None))
         lots = sa.select(positions).join(portfolios).where(portfolios.c.deleted_at.is_(None))
         queries = {
             "symbols": sa.select(symbols),
             "runs": sa.select(runs),
             "portfolios": live.order_by(portfolios.c.created_at),
-            "positions": lots.where(positions.c.deleted_at.is_(None)).order_by(
-                positions.c.portfolio_id, positions.c.number
-            ),
         }
-        return {name: self.frame(query) for name, query in queries.items()}
+        found = {name: self.frame(query, strict=False) for name, query in queries.items()}
+        now = found["portfolios"].select("portfolio_id", "revision").sort("portfolio_id")
+        if shown is None or not now.equals(shown.sort("portfolio_id")):
+            ordered = lots.where(positions.c.deleted_at.is_(None)).order_by(
+                positions.c.portfolio_id, positions.c.number
+            )
+            found["positions"] = self.frame(ordered, strict=False)
+        return found
 
 
 def ledger_in(path: Path) -> Ledger:

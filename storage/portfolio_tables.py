@@ -121,7 +121,20 @@ CORRELATIONS = _table(
         _column("correlation", "Correlation of the two daily log returns; null with too few in common"),
         _column("n_obs", "Returns that both have", pl.Int32),
     ),
-    "Correlations of a portfolio's holdings: one row per portfolio, session and pair",
+    "The pairs of a portfolio's holdings that correlate most, in size: a few per portfolio and session",
+)
+
+DIVERSIFICATION = _table(
+    "diversification",
+    "",
+    (
+        PORTFOLIO,
+        SESSION,
+        _column("average_correlation", "Correlation of the pairs of holdings, weighted by their values"),
+        _column("diversification_ratio", "Weighted volatilities over the volatility of the whole"),
+        _column("n_symbols", "Largest holdings that both are over", pl.Int32),
+    ),
+    "How spread a portfolio is: one row per portfolio and session",
 )
 
 PORTFOLIO_TABLES = (
@@ -130,4 +143,5 @@ PORTFOLIO_TABLES = (
     PORTFOLIO_EXPOSURES,
     STRESS_RESULTS,
     CORRELATIONS,
+    DIVERSIFICATION,
 )

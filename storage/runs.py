@@ -218,6 +218,16 @@ class Runs:
         with self._ledger.reading() as connection:
             return [_run(row) for row in connection.execute(query)]
 
+    def tallies(self) -> dict[str, dict[Status, int]]:
+        """Return how many runs of each job there are of each status."""
+        columns = (runs.c.job_type, runs.c.status)
+        query = sa.select(*columns, sa.func.count()).group_by(*columns).order_by(*columns)
+        found: dict[str, dict[Status, int]] = {}
+        with self._ledger.reading() as connection:
+            for job_type, status, count in connection.execute(query):
+                found.setdefault(job_type, {})[status] = count
+        return found
+
     def spans(self, *, since: str, job_type: str | None = None) -> list[tuple[Status, str, str | None]]:
         """Return status, start and end of every run since a time, newest first."""
         columns = (runs.c.status, runs.c.started_at, runs.c.completed_at)

@@ -241,11 +241,11 @@ class Store:
                 for release in newest
                 for table in tables_of(release.layer)
             ]
-            catalog.write(
-                draft,
-                views,
-                {"release": catalog.release_table(newest, self._lake.root), **self.ledger.copies()},
-            )
+            copies = {
+                "release": catalog.release_table(newest, self._lake.root),
+                **self.ledger.copies(catalog.shown_portfolios(self.catalog_path)),
+            }
+            catalog.write(draft, views, copies, before=self.catalog_path)
 
     def _newest(self) -> list[Release]:
         return [self.release(layer=layer) for layer in LAYERS]

@@ -11,7 +11,7 @@ from deltalake import DeltaTable
 from storage import releases, writes
 from storage.database import Database
 from storage.errors import Refused, StorageError
-from storage.lake import Lake, checkpoint_if_due
+from storage.lake import Lake, checkpoint_if_due, needing_room
 from storage.leases import Lease
 from storage.releases import Release
 from storage.scan import read_files, selection
@@ -101,6 +101,7 @@ class Writer:
         run_id: str | None = None,
         recomputed: Mapping[str, date] | None = None,
         resume: date | None = None,
+        is_shown: bool = True,
     ) -> Release:
         """Publish all changes at once, durably, as the next release.
 
@@ -114,6 +115,8 @@ class Writer:
             Recompute marks that the work fulfills, as they were read when it began.
         resume : date, optional
             Session from which on those marks are not fulfilled yet; they stay from there on.
+        is_shown : bool
+            Whether the catalog is written, too; who writes it himself soon afterwards need not.
 
         Raises
         ------
@@ -125,15 +128,17 @@ class Writer:
             raise Refused(f"a change to {', '.join(self._unfinished)} failed half way; start the job again")
         for name in self._changed:
             delta, since = self._deltas[name], versions.get(name, 0)
-            checkpoint_if_due(delta, since)
-            self._lake.make_durable(table_named(name), since, delta.version())
+            with needing_room(table_named(name)):
+                checkpoint_if_due(delta, since)
+                self._lake.make_durable(table_named(name), since, delta.version())
             versions[name] = delta.version()
         draft = replaced(self.base, versions=versions, session=session or self.base.session, run_id=run_id)
         self.base = releases.publish(self._ledger, self._lease, draft, recomputed or {}, resume)
         self._changed.clear()
         # What is published is published: a catalog that cannot be written now is written by the next writer.
         with suppress(StorageError):
-            self._show()
+            if is_shown:
+                self._show()
         return self.base
 
     @contextmanager

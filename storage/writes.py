@@ -10,7 +10,7 @@ from deltalake import CommitProperties, DeltaTable, WriterProperties, write_delt
 from deltalake.exceptions import CommitFailedError
 
 from storage.errors import InvalidFrame, LeaseLost
-from storage.lake import NO_HOOKS, Files, Lake
+from storage.lake import NO_HOOKS, Files, Lake, needing_room
 from storage.scan import Selection, read_files
 from storage.schemas import conform, first_key
 from storage.table import Table
@@ -112,12 +112,13 @@ def _commit(table: Table, delta: DeltaTable, rows: pl.DataFrame, span: Span | No
     if span is not None:
         predicate = f"\"{table.date}\" >= '{span[0]}' AND \"{table.date}\" <= '{span[1]}'"
     try:
-        if predicate is None:
-            write_deltalake(delta, rows, mode="append", **OPTIONS)
-        elif rows.is_empty():
-            delta.delete(predicate, **COMMIT)
-        else:
-            write_deltalake(delta, rows, mode="overwrite", predicate=predicate, **OPTIONS)
+        with needing_room(table):
+            if predicate is None:
+                write_deltalake(delta, rows, mode="append", **OPTIONS)
+            elif rows.is_empty():
+                delta.delete(predicate, **COMMIT)
+            else:
+                write_deltalake(delta, rows, mode="overwrite", predicate=predicate, **OPTIONS)
     except CommitFailedError as error:
         raise LeaseLost(
             f"another process wrote to {table.name} meanwhile: {error}; start the job again"

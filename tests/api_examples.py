@@ -63,6 +63,7 @@ CALLS = (
     ("GET", "/api/v2/onboarding/status/{portfolio_id}", {}),
     ("GET", f"{V1}/onboarding/status/{{portfolio_id}}/logs", {"params": {"format": "json"}}),
     ("GET", f"{V1}/symbols/{{symbol}}/status", {}),
+    ("POST", f"{V1}/symbols/{{symbol}}/fetch", {}),
     ("POST", f"{V1}/portfolios/{{history_id}}/calculate", {}),
     ("POST", f"{V1}/portfolio/{{portfolio_id}}/calculate", {}),
     ("GET", f"{V1}/portfolios/{{portfolio_id}}/batch-status/{{run_id}}", {}),

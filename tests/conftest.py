@@ -11,6 +11,7 @@ import postgres
 import psycopg
 import pytest
 from owners import NOON, keys_of
+from refreshing import LAST, START
 from service_process import serving
 
 from service.cli.app import run
@@ -88,6 +89,15 @@ def empty_store(tmp_path_factory):
     """A closed store with nothing in it, to be copied: making its tables takes forty times as long."""
     path = tmp_path_factory.mktemp("empty") / "store"
     open_store(path).close()
+    return path
+
+
+@pytest.fixture(scope="session")
+def ten_sessions(sample_store, tmp_path_factory):
+    """A store of the sample files, computed for its last ten sessions; copy it before changing it."""
+    path = tmp_path_factory.mktemp("ten") / "store"
+    copytree(sample_store, path)
+    assert run(["backfill", "--from", str(START), "--to", str(LAST), "--store", str(path)]) == 0
     return path
 
 

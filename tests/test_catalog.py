@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 
 import duckdb
@@ -17,6 +18,8 @@ from stores import by_key, days, metrics, prices, rows
 from storage import catalog
 from storage.catalog import SQL_TYPES
 from storage.errors import InvalidQuery, NotWritten
+from storage.portfolios import Portfolio
+from storage.positions import Lot
 from storage.schemas import TABLES
 from storage.store import open_store
 
@@ -154,7 +157,7 @@ def test_a_moved_store_gets_a_new_catalog(filled, tmp_path):
 
 def test_a_catalog_that_duckdb_cannot_write_is_said_to_be_one(tmp_path):
     with pytest.raises(NotWritten, match="cannot be written"):
-        catalog.write(tmp_path / "no" / "folder.duckdb", [], {})
+        catalog.write(tmp_path / "no" / "folder.duckdb", [], {}, before=tmp_path / "none.duckdb")
 
 
 def test_what_duckdb_cannot_show_is_published_all_the_same(filled, monkeypatch):
@@ -216,3 +219,27 @@ print(json.dumps([duckdb.__version__] + [c.execute(query).fetchone()[0] for quer
     version, *answers = json.loads(found.stdout)
     assert version.startswith("1.")
     assert answers == [20, 9.0, 0, 1, 10, 2, sum(len(table.columns) for table in TABLES.values())]
+
+
+def test_positions_are_copied_anew_only_when_something_in_a_portfolio_has_changed(store):
+    def shown():
+        return store.sql("select symbol, quantity from positions order by number").rows()
+
+    lot = Lot("ACME", Decimal(10), Decimal(5), date(2024, 1, 2), "PUBLIC")
+    portfolio_id = store.ledger.portfolios.create("ann", Portfolio("P", "P"), [lot]).portfolio_id
+    store.write_catalog()
+    assert shown() == [("ACME", 10.0)]
+    shown_then = catalog.shown_portfolios(store.catalog_path)
+    assert "positions" not in store.ledger.copies(shown_then)
+    store.write_catalog()
+    assert shown() == [("ACME", 10.0)]
+    position = store.ledger.positions.of(portfolio_id)[0]
+    store.ledger.positions.update(portfolio_id, position.position_id, quantity=Decimal(20))
+    assert "positions" in store.ledger.copies(shown_then)
+    store.write_catalog()
+    assert shown() == [("ACME", 20.0)]
+    store.ledger.portfolios.delete(portfolio_id)
+    store.write_catalog()
+    assert shown() == []
+    comment = "select comment from duckdb_tables() where table_name = 'positions'"
+    assert store.sql(comment).item().startswith("Lots")

@@ -26,6 +26,7 @@ COMMANDS = [
     "status",
     "compact",
     "demo",
+    "serve-demo",
 ]
 
 

@@ -1,11 +1,15 @@
 """The demo recovers the betas it knows, says what is missing, and names its data for what it is."""
 
 import json
+import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import pytest
+from service_process import wait_until_ready
 
 from service.cli.app import run
 
@@ -45,3 +49,19 @@ def test_the_banner_and_every_part_are_printed(text):
     ):
         assert title in text
     assert "unknown_symbol" in text
+
+
+def test_the_demo_that_stays_until_it_is_stopped():
+    command = [PROGRAM, "serve-demo", "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            said = process.stdout.readline()
+            assert said.startswith("SIMULATED DATA: open http://127.0.0.1:")
+            url = said.split()[3]
+            wait_until_ready(url)
+            portfolio = re.search(r'href="(/portfolios/[^"]+)"', httpx.get(f"{url}/").text)[1]
+            assert "As of 2024-06-28" in httpx.get(url + portfolio).text
+            assert "Completed with Warnings" in httpx.get(f"{url}{portfolio}/setup").text
+        finally:
+            process.send_signal(signal.SIGINT)
+            assert process.wait(timeout=30) in (0, 130)

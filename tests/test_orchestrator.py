@@ -15,7 +15,8 @@ from service.errors import UsageError
 from service.jobs.orchestrator import JOB, PHASES, run_all_phases
 from service.jobs.phase_parts import PhaseParts
 from service.jobs.progress import Silent
-from service.run_status import run_status
+from service.onboarding_status import activity, get_onboarding_status, standing
+from service.run_status import forget_old_logs, run_status
 from service.settings import Settings
 from storage.portfolios import Portfolio
 from storage.store import open_store
@@ -79,6 +80,38 @@ def test_all_nine_in_their_order(store):
     assert tagged
 
 
+def test_a_portfolios_own_run_is_its_status_for_a_while(store):
+    mine, other = enter(store), enter(store, "Other")
+    nine(store)
+
+    def status_of(portfolio_id, settings=SETTINGS):
+        portfolio = store.ledger.portfolios.get("ann", portfolio_id)
+        return get_onboarding_status(store.ledger, settings, None, portfolio)
+
+    assert {status_of(each).mode for each in (mine, other)} == {"v2_instant"}
+    assert not any("P&L" in line.message for line in status_of(mine).activity_log)
+    outcome, _ = nine(store, portfolio_ids=[mine])
+    found = status_of(mine)
+    assert (found.mode, found.status, found.overall_progress.percent_complete) == (
+        "v1_batch",
+        "completed",
+        100,
+    )
+    assert [phase.phase_id for phase in found.phases] == ORDER
+    assert status_of(other).mode == "v2_instant"
+    nine(store, portfolio_ids=[mine, other])
+    assert status_of(other).mode == "v2_instant"
+    past = Settings(ny_time=SETTINGS.ny_time, run_status_seconds=0)
+    assert status_of(mine, past).mode == "v2_instant"
+    known = standing(store.ledger, past, None, store.ledger.portfolios.get("ann", mine))
+    kept = [line.message for line in store.ledger.run_log.newest(outcome.run_id)]
+    said = [line.message for line in activity(known)]
+    assert [line for line in said if line in kept] == kept
+    forget_old_logs(store.ledger, Settings(log_days=1e-9))
+    assert store.ledger.run_log.count(outcome.run_id) == 0
+    assert store.ledger.runs.named(outcome.run_id).status == "completed"
+
+
 def test_a_second_run_finds_nothing_to_do(store):
     nine(store, portfolio_ids=[enter(store)])
     outcome, status = nine(store)
@@ -106,14 +139,14 @@ def test_profiles_of_what_is_held_are_fetched(tmp_path):
         with store.writing("symbol", owner="test") as writer:
             writer.replace("profiles", store.read("profiles").clear())
             writer.publish()
-        csv = LOTS.replace(b"BERAQ", names[0].encode()) + b"NOSUCH,1,1,2024-01-05\n"
+        csv = LOTS.replace(b"BERAQ", names[0].encode())
         lots = parse_positions(csv, "x.csv", today=date(2026, 1, 1))
         portfolio_id = store.ledger.portfolios.create("ann", Portfolio("Main", "Main"), lots).portfolio_id
         settings = simulated_store.settings(ny_time="2024-06-28T22:00")
         outcome, status = nine(store, settings, portfolio_ids=[portfolio_id])
         assert store.read("profiles")["symbol"].to_list() == [names[0], "SPY"]
         summaries = {each.phase_id: each.summary for each in store.ledger.run_log.phases(outcome.run_id)}
-    assert summaries["phase_0"] == "2 symbols; 1 could not be had, NOSUCH among them"
+    assert summaries["phase_0"] == "profiles of 2 symbols"
     assert summaries["phase_2"] == "no source of statements is configured"
     assert status.status == "completed"
 

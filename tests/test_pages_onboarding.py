@@ -1,6 +1,7 @@
 """The upload and its progress in a real browser: every state made to happen, polls counted."""
 
 import time
+from datetime import date
 from itertools import pairwise
 from pathlib import Path
 from shutil import copytree
@@ -14,7 +15,9 @@ from service_process import serving, upload
 
 from service.cli.progress import TerminalProgress
 from service.csv_import.errors import MENDING, MESSAGES
-from service.jobs.symbol_onboarding import fetch_from_files, process_symbols
+from service.jobs.symbol_onboarding import process_symbols
+from service.providers.files import FilesSource
+from service.providers.sources import Sources
 from service.settings import Settings
 from storage.store import open_store
 
@@ -53,7 +56,8 @@ def stored(url, csv, account):
 
 def process(path, prices):
     with open_store(path) as store, TerminalProgress() as progress:
-        return process_symbols(store, Settings(), progress, fetch_from_files(prices))
+        sources, since = Sources(prices=FilesSource(prices)), date(2020, 1, 1)
+        return process_symbols(store, Settings(), progress, sources, since=since)
 
 
 def fill(page, account, csv, *, filename="lots.csv"):

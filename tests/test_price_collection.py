@@ -10,7 +10,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from feeds import Feed, scaled
+from feeds import FIELDS, Feed, scaled
 from polars.testing import assert_frame_equal
 
 from engine.factors import PROXIES
@@ -116,6 +116,28 @@ def test_split_dividend_rename_and_delisting_between_two_nights(store: Store, tm
     assert not {OLD, DELISTED} & set(later.asked)
     assert NEW in later.asked
     assert_as_from_scratch(store, later, tmp_path)
+
+
+def test_a_split_of_a_source_that_restates_its_closes(store: Store, tmp_path: Path) -> None:
+    """Its one price column is adjusted: closes of the past change, and what was computed of them."""
+
+    def one_column(prices: pl.DataFrame) -> pl.DataFrame:
+        mine = pl.col("symbol") == SPLIT
+        bar = [pl.when(mine).then("adj_close").otherwise(name).alias(name) for name in FIELDS[:4]]
+        none = pl.when(mine).then(None).otherwise("adj_close").alias("adj_close")
+        return prices.with_columns(*bar, none)
+
+    path = tmp_path / "one column"
+    with open_store(path) as other:
+        other.ledger.symbols.register(store.ledger.symbols.ids(), "simulated")
+        for day in DAYS[AT - 3 : AT]:
+            night(other, Feed(MARKET, day, change=one_column))
+        feed = Feed(MARKET, EX, change=one_column)
+        done = night(other, feed)
+        assert (done.recomputed, done.remainder, len(done.sessions)) == (3, 0, 4)
+        qualities = other.read("prices", symbols=[SPLIT])["quality"].unique().to_list()
+        assert qualities == ["adjusted_only"]
+        assert_as_from_scratch(other, feed, tmp_path)
 
 
 def test_a_corrected_price_in_the_overlap_restates_its_history(store: Store, tmp_path: Path) -> None:
@@ -264,8 +286,10 @@ def test_a_bar_of_the_next_session_is_left_out(store: Store) -> None:
     assert store.read("prices")["session"].max() == DAYS[AT - 3]
 
 
-def test_a_market_without_a_price_yet_is_said(store: Store) -> None:
-    done = night(store, Feed(MARKET, FIRST), settings=tonight(DAYS[AT - 3]))
+def test_a_market_without_a_price_yet_is_said(store: Store, webhook: tuple[str, list[bytes]]) -> None:
+    url, taken = webhook
+    done = night(store, Feed(MARKET, FIRST), settings=tonight(DAYS[AT - 3], alert_webhook_url=url))
+    assert b"SPY has no price on" in taken[0]
     assert (done.status, done.late, done.sessions) == ("partial", str(DAYS[AT - 3]), [])
 
 

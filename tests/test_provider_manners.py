@@ -95,12 +95,15 @@ def test_what_never_fits_is_refused() -> None:
     assert RateWindows(["20/d"]).acquire(100, Budget(1.0, Event())) == float("inf")
 
 
-def test_the_circuit_opens_and_closes(market: MarketServer) -> None:
+def test_the_circuit_opens_and_closes(market: MarketServer, caplog: pytest.LogCaptureFixture) -> None:
     asking = source(market, replace(PATIENCE, outages=3, open_seconds=0.2))
     market.always = lambda _: answering(500)
     found = dict(asking.fetch(symbols(10)))
     assert len(market.asked) == 3
     assert {outcome.kind for outcome in found.values()} == {"transport"}
+    assert [each.message for each in caplog.records if each.name == "service.providers.remote"] == [
+        "tiingo is left alone for 0.2 s after 3 outages in a row"
+    ]
     left_alone = found["S9"]
     assert "left alone after 3 outages" in left_alone.message
     assert 0 < left_alone.retry_after <= 0.2
@@ -113,11 +116,19 @@ def test_the_circuit_opens_and_closes(market: MarketServer) -> None:
     assert all(isinstance(outcome, Fetched) for outcome in dict(asking.fetch(symbols(10))).values())
 
 
-def test_what_is_no_outage_leaves_the_circuit_closed(market: MarketServer) -> None:
-    asking = source(market, replace(PATIENCE, outages=3))
-    unknown = {f"NO{at}": SPAN for at in range(10)}
-    assert {outcome.kind for outcome in dict(asking.fetch(unknown)).values()} == {"unknown_symbol"}
+@pytest.mark.parametrize("status", [200, 400, 402, 403, 404, 429])
+def test_what_is_no_outage_leaves_the_circuit_closed(market: MarketServer, status: int) -> None:
+    """An unknown symbol, one that the plan does not have, nonsense: the next may be answered."""
+    asking = source(market, replace(PATIENCE, outages=3, backoff_seconds=0.001))
+    market.always = lambda _: answering(status, '{"detail": "not that one"}')
+    assert not any(isinstance(outcome, Fetched) for outcome in dict(asking.fetch(symbols(10))).values())
     assert len(market.asked) == 10
+
+
+def test_a_wrong_key_opens_the_circuit(market: MarketServer) -> None:
+    market.always = lambda _: answering(401)
+    dict(source(market, replace(PATIENCE, outages=3)).fetch(symbols(10)))
+    assert len(market.asked) == 3
 
 
 @pytest.mark.parametrize("provider", [tiingo, eodhd, fmp, massive])

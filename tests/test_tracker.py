@@ -62,8 +62,7 @@ def test_a_run_from_start_to_end(ledger, tracker):
     eventually(lambda: status(ledger, tracker).overall_progress.percent_complete == 16)
     tracker.complete_phase("one", success=True, summary="10 symbols")
     tracker.start_phase("two", "Second Phase", 3, "dates")
-    found = status(ledger, tracker)
-    assert found.overall_progress.current_phase_name == "Second Phase"
+    eventually(lambda: status(ledger, tracker).overall_progress.current_phase_name == "Second Phase")
     assert [line.message for line in tracker.get_activity_log()] == ["First Phase: 10 symbols"]
     tracker.complete_phase("two", success=False, summary="2 dates failed")
     tracker.complete("partial", items=(13, 2), summary={"failed": 2})

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from service.onboarding_status import Activity
+from service.progress_records import Activity, activities
 from service.run_status import RunStatus, run_status
 from storage.ledger import Ledger
 from storage.run_log import KEPT
@@ -28,5 +28,4 @@ def news(ledger: Ledger, run_id: str, *, after: int = 0) -> News:
     ledger.runs.fail_stale()
     status = run_status(ledger, ledger.runs.named(run_id))
     lines = ledger.run_log.numbered(run_id, limit=KEPT, after=after)
-    shown = {number: Activity(line.timestamp, line.message, line.level) for number, line in lines.items()}
-    return News(shown, status)
+    return News(dict(zip(lines, activities(lines.values()), strict=True)), status)

@@ -1,6 +1,8 @@
 """Does again what a run failed on, and nothing else."""
 
-from typing import Any, get_args
+from collections.abc import Mapping
+from datetime import date
+from typing import Any, NamedTuple, get_args
 
 from service.admin.history import JobType
 from service.admin.starting import Jobs
@@ -12,10 +14,17 @@ MOST_ITEMS = 10_000
 SCOPES = {"symbol_batch": "symbols", "portfolio_refresh": "portfolio_ids"}
 
 
-def retry_failed(jobs: Jobs, run_id: str, *, by: str) -> tuple[Run, list[str]]:
-    """Start a run for the items that a run failed on, and return it with them.
+class Order(NamedTuple):
+    """What is to be done again; without items it is the whole run as it was ordered."""
 
-    A run that has failed as a whole is done again as it was ordered; the items are none then.
+    job_type: JobType
+    session: date | None
+    scope: Mapping[str, Any] | None
+    items: list[str]
+
+
+def retry_failed(jobs: Jobs, run_id: str, *, by: str) -> tuple[Run, list[str]]:
+    """Start a run for what a run failed on, and return it with the items.
 
     Raises
     ------
@@ -26,21 +35,26 @@ def retry_failed(jobs: Jobs, run_id: str, *, by: str) -> tuple[Run, list[str]]:
     Locked
         The job is running already.
     """
-    jobs.ledger.runs.fail_stale()
-    run = jobs.ledger.runs.named(run_id)
+    order = retry_of(jobs.ledger, run_id)
+    return jobs.start(order.job_type, by=by, session=order.session, scope=order.scope), order.items
+
+
+def retry_of(ledger: Ledger, run_id: str) -> Order:
+    """Return what is to be done again; errors are those of ``retry_failed``."""
+    ledger.runs.fail_stale()
+    run = ledger.runs.named(run_id)
     if run.status == "running":
         raise ConflictError(f"run {run_id} is still running; wait for it, or cancel it")
     job_type: JobType = next(each for each in get_args(JobType) if each == run.job_type)
-    items = _failed_items(jobs.ledger, run)
+    items = _failed_items(ledger, run)
     if items and run.job_type == "symbol_onboarding":
-        jobs.ledger.symbol_queue.enqueue(items)
-        return jobs.start(job_type, by=by), items
+        ledger.symbol_queue.enqueue(items)
+        return Order(job_type, None, None, items)
     if items and run.job_type in SCOPES:
-        scope: dict[str, Any] = {SCOPES[run.job_type]: items}
-        return jobs.start(job_type, by=by, session=run.session, scope=scope), items
+        return Order(job_type, run.session, {SCOPES[run.job_type]: items}, items)
     if run.status == "completed":
         raise ConflictError(f"run {run_id} has left nothing that failed")
-    return jobs.start(job_type, by=by, session=run.session, scope=run.scope), []
+    return Order(job_type, run.session, run.scope, [])
 
 
 def _failed_items(ledger: Ledger, run: Run) -> list[str]:

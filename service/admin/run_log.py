@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from service.onboarding_log import duration_text, line_time, log_line
-from service.onboarding_status import Activity
+from service.progress_records import Activity, activities
 from service.run_status import elapsed
 from storage.ledger import Ledger
 from storage.run_log import KEPT, PhaseProgress
@@ -97,5 +97,4 @@ def _phase(phase: PhaseProgress) -> str:
 def _read(ledger: Ledger, run_id: str) -> tuple[Run, list[PhaseProgress], list[Activity]]:
     run = ledger.runs.named(run_id)
     lines = ledger.run_log.newest(run_id, limit=KEPT)
-    shown = [Activity(line.timestamp, line.message, line.level) for line in lines]
-    return run, ledger.run_log.phases(run_id), shown
+    return run, ledger.run_log.phases(run_id), activities(lines)

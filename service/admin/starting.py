@@ -16,8 +16,7 @@ from typing import IO, Any
 
 from service.admin.history import JobType
 from service.errors import ConflictError, FailedError
-from service.jobs.dispatch import PHASES
-from service.jobs.tracker import begin
+from service.jobs.dispatch import begun
 from storage.errors import NotFound
 from storage.ledger import Ledger
 from storage.processes import this_process
@@ -70,7 +69,7 @@ class Jobs:
         self.ledger.runs.fail_stale()
         if force:
             self._make_way(job_type, by)
-        run = begin(self.ledger, job_type, PHASES[job_type], session=session, triggered_by=by, scope=scope)
+        run = begun(self.ledger, job_type, by=by, session=session, scope=scope)
         command = [sys.executable, "-m", "service.cli", "job", run.run_id, "--store", str(self._store.path)]
         said = TemporaryFile()  # noqa: SIM115 - whoever waits for the process closes it
         try:

@@ -16,6 +16,7 @@ from service.api import (
     docs,
     equity_changes,
     health,
+    metrics,
     onboarding,
     portfolios,
     position_changes,
@@ -78,10 +79,10 @@ def create_app(resources: Resources, *, open_to_all: bool = False) -> Litestar:
     )
     doorkeeper = Doorkeeper(resources.ledger, open_to_all=open_to_all)
     kept_pages = make_kept(resources.secret)
-    admitted = [admitting(doorkeeper)]
+    admitted, measured = [admitting(doorkeeper)], metrics.Metrics(resources)
     return Litestar(
         route_handlers=[
-            Router("/", route_handlers=[*health.HANDLERS, *documented(docs.HANDLERS)]),
+            Router("/", route_handlers=[*health.HANDLERS, *metrics.HANDLERS, *documented(docs.HANDLERS)]),
             Router("/api/v1", route_handlers=first, middleware=admitted),
             Router("/api/v1", route_handlers=kept, middleware=[*admitted, keeping(resources)]),
             Router("/api/v1/admin", route_handlers=admin, middleware=admitted, opt={"scope": "admin"}),
@@ -95,11 +96,16 @@ def create_app(resources: Resources, *, open_to_all: bool = False) -> Litestar:
         exception_handlers=HANDLERS,
         lifespan=[_background],
         logging_config=None,  # whoever runs the application says where its log goes
-        middleware=[within(resources.settings.request_seconds, resources.settings.docs_url)],
+        middleware=[
+            metrics.measuring(measured),
+            within(resources.settings.request_seconds, resources.settings.docs_url),
+        ],
         openapi_config=openapi(),
         plugins=[DecimalsAreNumbers()],
         request_max_body_size=MAX_BODY,
-        state=State({"resources": resources, "pages": kept_pages}),
+        state=State(
+            {"resources": resources, "pages": kept_pages, "doorkeeper": doorkeeper, "metrics": measured}
+        ),
     )
 
 

@@ -7,9 +7,10 @@ from typing import Annotated
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from service.onboarding import NO_NUL
 from storage.equity_changes import ChangeType
 
-Notes = Annotated[str, Meta(max_length=500)]
+Notes = Annotated[str, Meta(max_length=500, pattern=NO_NUL)]
 
 
 class EquityChangeDraft(msgspec.Struct, kw_only=True):

@@ -21,8 +21,16 @@ from service.csv_import.reading import MAX_BYTES
 from service.csv_import.template import csv_template
 from service.onboarding import MAX_DESCRIPTION, Created, Form, OnboardingRefused, create_portfolio
 from service.onboarding_log import log_json, log_name, log_text
-from service.onboarding_status import RichStatus, SimpleStatus, Standing, rich_status, simple_status, standing
+from service.onboarding_status import (
+    RichStatus,
+    SimpleStatus,
+    Standing,
+    get_onboarding_status,
+    simple_status,
+    standing,
+)
 from storage.errors import NotFound
+from storage.portfolios import Portfolio
 from storage.processes import timestamp
 
 # The form's other fields and the multipart frame around the file.
@@ -82,8 +90,8 @@ async def create(
 ) -> CreatedPortfolio:
     """Check a form and its CSV, and store the portfolio, all or nothing."""
     file = data.csv_file
-    if data.description and len(data.description) > MAX_DESCRIPTION:
-        raise ValidationException(f"description has more than {MAX_DESCRIPTION} characters")
+    if data.description and (len(data.description) > MAX_DESCRIPTION or "\0" in data.description):
+        raise ValidationException(f"description must have at most {MAX_DESCRIPTION} characters, and no NUL")
     form = Form(
         portfolio_name=data.portfolio_name,
         account_name=data.account_name,
@@ -163,9 +171,10 @@ def status(
     resources: Resources, caller: Caller, portfolio_id: str, view: Literal["v1", "v2"] | None = None
 ) -> RichStatus | SimpleStatus:
     """Say how far a portfolio is: phase by phase (v1), or whether its analytics are there (v2)."""
-    known = _standing(resources, caller, portfolio_id)
-    simple = (view or resources.settings.status_view) == "v2"
-    return simple_status(known) if simple else rich_status(known)
+    if (view or resources.settings.status_view) == "v2":
+        return simple_status(_standing(resources, caller, portfolio_id))
+    portfolio = _portfolio(resources, caller, portfolio_id)
+    return get_onboarding_status(resources.ledger, resources.settings, resources.live.market, portfolio)
 
 
 @get(
@@ -225,15 +234,19 @@ def template() -> Response[str]:
 
 
 def _standing(resources: Resources, caller: Caller, portfolio_id: str) -> Standing:
+    portfolio = _portfolio(resources, caller, portfolio_id)
+    return standing(resources.ledger, resources.settings, resources.live.market, portfolio)
+
+
+def _portfolio(resources: Resources, caller: Caller, portfolio_id: str) -> Portfolio:
     try:
         UUID(portfolio_id)
     except ValueError as error:
         raise OnboardingError(400, "invalid_portfolio_id", "the portfolio id must be a UUID") from error
     try:
-        portfolio = resources.ledger.portfolios.get(caller.owner, portfolio_id.lower())
+        return resources.ledger.portfolios.get(caller.owner, portfolio_id.lower())
     except NotFound as error:
         raise OnboardingError(404, "portfolio_not_found", f"there is no portfolio {portfolio_id}") from error
-    return standing(resources.ledger, resources.live.market, portfolio)
 
 
 HANDLERS = [create, status, logs, template]

@@ -6,11 +6,11 @@ from typing import Annotated
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from service.onboarding import MAX_ACCOUNT_NAME, MAX_DESCRIPTION, MAX_NAME
+from service.onboarding import MAX_ACCOUNT_NAME, MAX_DESCRIPTION, MAX_NAME, NO_NUL
 
 Name = Annotated[str, Meta(min_length=1, max_length=MAX_NAME)]
 AccountName = Annotated[str, Meta(min_length=1, max_length=MAX_ACCOUNT_NAME)]
-Description = Annotated[str, Meta(max_length=MAX_DESCRIPTION)]
+Description = Annotated[str, Meta(max_length=MAX_DESCRIPTION, pattern=NO_NUL)]
 Currency = Annotated[str, Meta(pattern="^[A-Z]{3}$")]
 
 

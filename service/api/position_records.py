@@ -8,9 +8,10 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from service.lots import PositionType
+from service.onboarding import NO_NUL
 
 MAX_NOTES = 1000
-Notes = Annotated[str, Meta(max_length=MAX_NOTES)]
+Notes = Annotated[str, Meta(max_length=MAX_NOTES, pattern=NO_NUL)]
 
 
 class PositionDraft(msgspec.Struct, kw_only=True):

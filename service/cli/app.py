@@ -28,6 +28,11 @@ def batch() -> None:
 
 
 @cli.group()
+def refresh() -> None:
+    """The nightly portfolio refresh."""
+
+
+@cli.group()
 def symbol() -> None:
     """What the store knows of one symbol."""
 
@@ -53,7 +58,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command line on arguments; returns the exit code."""
     given = sys.argv[1:] if arguments is None else list(arguments)
     try:
-        for module in ("data", "jobs", "batches", "nightly", "views", "portfolios", "serving"):
+        for module in ("data", "jobs", "batches", "nightly", "refreshes", "views", "portfolios", "serving"):
             import_module(f"service.cli.{module}")  # which adds its commands
         code: int | None = cli.main(given, prog_name="ridgeline", standalone_mode=False)
     except ClickException as error:

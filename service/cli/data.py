@@ -114,17 +114,19 @@ def sql(query: str, store_path: Path | None, as_json: bool) -> int:
 @cli.command()
 @shared
 def compact(store_path: Path | None, as_json: bool) -> int:
-    """Merge the small files of closed quarters, delete files that no release names; changes no answer."""
+    """Merge the small files of closed quarters, delete files that no release names, forget old logs."""
     from datetime import timedelta
 
     from service.cli.output import print_fields, print_json
     from service.cli.resources import opened
+    from service.run_status import forget_old_logs
     from storage.store import LAYERS
 
     with opened(store_path) as (store, settings):
         before = [store.release(layer=layer) for layer in LAYERS]
         after = [store.compact(layer) for layer in LAYERS]
         age = timedelta(hours=settings.retention_hours)
+        forget_old_logs(store.ledger, settings)
         vacuumed = [store.vacuum(layer, older_than=age, owner="compact") for layer in LAYERS]
     answer = {
         "release": after[LAYERS.index("symbol")].number,

@@ -50,6 +50,38 @@ def demo(store_path: Path | None, as_json: bool) -> int:
     return run_demo(store_path, as_json=as_json)
 
 
+@cli.command("serve-demo")
+@click.option(
+    "--port", type=int, default=8000, show_default=True, help="Port to listen on, 0 for a free one."
+)
+@shared
+def serve_demo(port: int, store_path: Path | None, as_json: bool) -> int:
+    """Serve the demo's market and portfolio as pages until stopped; leaves nothing behind without --store."""
+    import tempfile
+
+    from service.cli.output import print_json
+    from service.cli.progress import TerminalProgress
+    from service.demo_pages import demo_settings, prepare
+    from service.serve import bind, serve
+    from storage.store import open_store
+
+    settings = demo_settings(port)
+    bound = bind(settings)
+    with (
+        tempfile.TemporaryDirectory(prefix="ridgeline-demo-") as folder,
+        open_store(store_path or Path(folder) / "store") as store,
+    ):
+        with TerminalProgress() as progress:
+            prepare(store, settings, progress)
+        address = f"http://{settings.host}:{bound.getsockname()[1]}"
+        if as_json:
+            print_json({"url": address, "store": str(store.path)})
+        else:
+            click.echo(f"SIMULATED DATA: open {address} in a browser; stop it with Ctrl-C")
+        serve(store, settings, bound)
+    return EXIT_OK
+
+
 def _show(outcome: "Outcome", as_json: bool) -> int:
     from service.cli.output import print_fields, print_json
 

@@ -8,6 +8,7 @@ from service.csv_import.errors import file_error
 
 MAX_BYTES = 10 * 1024 * 1024
 MAX_ROWS = 20_000
+MAX_LINES = 200_000  # comments and blank ones included: a file of nothing else would be read for seconds
 
 
 class Record(NamedTuple):
@@ -36,6 +37,8 @@ def read_records(content: bytes, filename: str) -> list[Record]:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise file_error("ERR_CSV_006", f"byte {error.start} is not UTF-8; save it as UTF-8") from error
+    if text.count("\n") + text.count("\r") - text.count("\r\n") > MAX_LINES:
+        raise file_error("ERR_CSV_006", f"more than {MAX_LINES:,} lines; leave out comments and blank lines")
     records = _numbered(text)
     if not records:
         raise file_error("ERR_CSV_003", "it is empty")

@@ -11,6 +11,7 @@ from service.jobs.session_batch import Outcome
 from service.jobs.symbol_batch import JOB, run_symbol_batch
 from service.jobs.tracker import Trigger
 from service.providers.sources import Sources
+from service.run_status import forget_old_logs
 from service.settings import Settings
 from storage.errors import Locked, StorageError
 from storage.store import Store
@@ -55,7 +56,9 @@ def run_night(
     """
     try:
         batch = _batch(store, settings, progress, sources)
-        return Night(batch, refresh_portfolios(store, settings, progress, trigger=NIGHTLY))
+        refresh = refresh_portfolios(store, settings, progress, trigger=NIGHTLY)
+        forget_old_logs(store.ledger, settings)
+        return Night(batch, refresh)
     except (RidgelineError, StorageError) as error:
         alert(settings, f"the night's work failed: {error}")
         raise

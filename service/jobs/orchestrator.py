@@ -11,11 +11,11 @@ from datetime import date
 from typing import Any, Literal
 
 from service.errors import RidgelineError, UsageError
-from service.jobs import portfolio_refresh
 from service.jobs.phase_parts import PhaseParts
 from service.jobs.portfolio_refresh import refresh_portfolios
 from service.jobs.present_phases import Present
 from service.jobs.progress import Progress
+from service.jobs.refresh_phases import PHASES as OF_REFRESH
 from service.jobs.symbol_batch import run_symbol_batch
 from service.jobs.symbol_phases import FACTOR_SETS
 from service.jobs.tracker import BY_HAND, BatchRunTracker, CancelledError, Trigger, failing
@@ -34,7 +34,7 @@ SYMBOL_PARTS = {
 }
 REFRESH_PARTS = {
     "phase_3": ("snapshots",),
-    "phase_6": tuple(part for part in portfolio_refresh.PHASES if part != "snapshots"),
+    "phase_6": tuple(part for part in OF_REFRESH if part != "snapshots"),
 }
 
 

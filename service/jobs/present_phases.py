@@ -1,25 +1,18 @@
 """What of the nine phases belongs to the present: profiles, statements, last values, sectors."""
 
 from collections.abc import Sequence
-from contextlib import closing
 from dataclasses import dataclass
 
 import polars as pl
 
 from service.book_loader import newest_profiles
-from service.errors import FailedError
-from service.ingest import ingest_table
 from service.jobs.progress import Progress
-from service.providers.configured import fundamental_source, profile_source
-from service.providers.outcomes import Failed, RowsOutcomes
+from service.jobs.reference_data import refresh_fundamentals, refresh_profiles
+from service.providers.sources import configured_sources
 from service.settings import Settings
 from storage.store import Store
 
 UNPRICED_SHARE = 0.05  # of positions without a price, above which it is a warning
-KEYS = {
-    "profiles": ("symbol", "as_of"),
-    "fundamentals": ("symbol", "period", "frequency", "statement", "item"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,18 +26,18 @@ class Present:
     portfolio_ids: Sequence[str]
 
     def profiles(self, phase_id: str) -> str:
-        """Fetch the profiles of the symbols and store what is new; say what came of it."""
-        source = profile_source(self.settings)
-        if source is None:
-            return "no source of profiles is configured"
-        return self._stored(phase_id, "profiles", source.fetch_profiles(self.symbols))
+        """Fetch the profiles that are of an earlier day, and say what came of it."""
+        sources = configured_sources(self.settings)
+        summary = refresh_profiles(self.store, self.settings, sources, self.progress, self.symbols)
+        self.progress.update_phase_progress(phase_id, len(self.symbols))
+        return summary
 
     def fundamentals(self, phase_id: str) -> str:
-        """Fetch the statements of the symbols and store what is new; say what came of it."""
-        source = fundamental_source(self.settings)
-        if source is None:
-            return "no source of statements is configured"
-        return self._stored(phase_id, "fundamentals", source.fetch_fundamentals(self.symbols))
+        """Fetch the statements that are of an earlier day, and say what came of it."""
+        sources = configured_sources(self.settings)
+        summary = refresh_fundamentals(self.store, self.settings, sources, self.progress, self.symbols)
+        self.progress.update_phase_progress(phase_id, len(self.symbols))
+        return summary
 
     def values(self, phase_id: str) -> str:
         """Count the positions that the newest snapshots have a price of."""
@@ -67,19 +60,3 @@ class Present:
         n_all, n_changed = self.store.ledger.position_sectors.restore(self.portfolio_ids, sectors)
         self.progress.update_phase_progress(phase_id, n_all)
         return f"{n_changed} of {n_all} positions have another sector than before"
-
-    def _stored(self, phase_id: str, table: str, outcomes: RowsOutcomes) -> str:
-        frames, failed = [], {}
-        with closing(outcomes):
-            for done, (symbol, outcome) in enumerate(outcomes, start=1):
-                if isinstance(outcome, Failed):
-                    failed[symbol] = outcome.message
-                else:
-                    frames.append(outcome)
-                self.progress.update_phase_progress(phase_id, done)
-        if frames:
-            ingest_table(self.store, table, pl.concat(frames), KEYS[table])
-        if failed and not frames:
-            raise FailedError(f"none of {len(failed)} symbols could be had: {next(iter(failed.values()))}")
-        lost = f"; {len(failed)} could not be had, {next(iter(failed))} among them" if failed else ""
-        return f"{len(frames)} symbols{lost}"

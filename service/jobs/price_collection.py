@@ -88,7 +88,8 @@ def collect_prices(
     fetching = _Fetching(store, source, progress, target, wanted.last, done, len(wanted.names))
     fetching.fetch(requests)
     after = universe(store, target, among=symbols) if fetching.saw_ending else wanted
-    new = {name: span for name, span in after.requests(target).items() if name not in wanted.names}
+    known = set(wanted.names)
+    new = {name: span for name, span in after.requests(target).items() if name not in known}
     done.symbols, done.asked = done.symbols + len(new), done.asked + len(new)
     firsts = first_sessions(store, done.restated) if done.restated else {}
     again: dict[str, Span] = {name: (first, target) for name, first in firsts.items()}
@@ -141,11 +142,12 @@ class _Fetching:
                 self.done.failed[symbol] = (outcome.kind, outcome.message)
                 return
             outcome = Fetched(pl.DataFrame(), _delisting(symbol, last, self.source.name))
-        begins: date | None = outcome.prices["session"].min() if outcome.prices.height else None  # type: ignore[assignment]
-        if first is not None and (begins is None or begins > first):
-            what = f"its history since {first} changed, and {self.source.name} has it from {begins} on"
-            self.done.failed[symbol] = ("bad_payload", f"{what}; ingest it from elsewhere")
-            return
+        if first is not None:
+            begins = outcome.prices.select(pl.col("session").min()).item() if outcome.prices.height else None
+            if begins is None or begins > first:
+                what = f"its history since {first} changed, and {self.source.name} has it from {begins} on"
+                self.done.failed[symbol] = ("bad_payload", f"{what}; ingest it from elsewhere")
+                return
         self.done.answered.add(symbol)
         self._waiting[symbol] = outcome
         self._n_rows += outcome.prices.height

@@ -31,15 +31,38 @@ def refresh_reference_data(
     symbols: Sequence[str] | None = None,
 ) -> None:
     """Fetch profiles and statements that are of an earlier day, the oldest first, within the time allowed."""
-    today = clock.now(settings).date()
-    if sources.profiles is not None:
-        wanted = _stale(store, "profiles", today, symbols)
-        outcomes = sources.profiles.fetch_profiles(wanted)
-        _bring(store, settings, progress, ("profiles", PROFILE_KEY), outcomes)
-    if sources.fundamentals is not None:
-        wanted = _stale(store, "fundamentals", today, symbols)
-        outcomes = sources.fundamentals.fetch_fundamentals(wanted)
-        _bring(store, settings, progress, ("fundamentals", FUNDAMENTAL_KEY), outcomes)
+    for refresh in (refresh_profiles, refresh_fundamentals):
+        refresh(store, settings, sources, progress, symbols)
+
+
+def refresh_profiles(
+    store: Store,
+    settings: Settings,
+    sources: Sources,
+    progress: Progress,
+    symbols: Sequence[str] | None = None,
+) -> str:
+    """Fetch profiles that are of an earlier day, and return what came of it."""
+    if sources.profiles is None:
+        return "no source of profiles is configured"
+    wanted = _stale(store, "profiles", clock.now(settings).date(), symbols)
+    outcomes = sources.profiles.fetch_profiles(wanted)
+    return _bring(store, settings, progress, ("profiles", PROFILE_KEY), outcomes)
+
+
+def refresh_fundamentals(
+    store: Store,
+    settings: Settings,
+    sources: Sources,
+    progress: Progress,
+    symbols: Sequence[str] | None = None,
+) -> str:
+    """Fetch statements that are of an earlier day, and return what came of it."""
+    if sources.fundamentals is None:
+        return "no source of statements is configured"
+    wanted = _stale(store, "fundamentals", clock.now(settings).date(), symbols)
+    outcomes = sources.fundamentals.fetch_fundamentals(wanted)
+    return _bring(store, settings, progress, ("fundamentals", FUNDAMENTAL_KEY), outcomes)
 
 
 def _stale(store: Store, table: str, today: date, symbols: Sequence[str] | None) -> list[str]:
@@ -57,7 +80,7 @@ def _bring(
     progress: Progress,
     table: tuple[str, Sequence[str]],
     outcomes: RowsOutcomes,
-) -> None:
+) -> str:
     """Store what arrives within the time allowed, and say how much that was."""
     frames: list[pl.DataFrame] = []
     failed: Counter[str] = Counter()
@@ -75,3 +98,4 @@ def _bring(
     said = ", ".join(f"{n} {kind}" for kind, n in sorted(failed.items()))
     summary = f"{table[0]} of {len(frames)} symbols" + (f"; without an answer: {said}" if said else "")
     progress.add_activity(summary, "warning" if failed else "info")
+    return summary

@@ -1,7 +1,7 @@
 """What snapshots are made from, as arrays: lots and flows of the ledger, closes and actions of the lake."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
@@ -11,7 +11,7 @@ from engine.lot_prices import lot_prices
 from engine.lots import CASH, OPTION, PRIVATE, PUBLIC, LotPrices, Lots, Portfolios
 from engine.option_lots import OPTION_MULTIPLIER, OptionTerms
 from engine.prices_asof import Market, market_of
-from engine.typing import DateArray, FloatArray
+from engine.typing import DateArray, FloatArray, IntArray
 from service import clock
 from service.lots import CASH_PREFIX
 from service.splits import DAYS_BEFORE
@@ -44,9 +44,9 @@ class Last:
 class Holdings:
     """Everything that people entered into some portfolios, read at once.
 
-    ``lots`` has one row a lot, closed ones too, with ``index`` of its portfolio, its ``kind`` and the symbol
-    that it is ``listed`` under, an option's underlying; ``flows`` one a change with a signed ``amount``;
-    ``marks`` one a mark of a private lot.
+    ``lots`` has one row a lot, closed ones too, with ``index`` of its portfolio, its ``kind``, and as
+    ``Enum`` its ``symbol`` and the one that it is ``listed`` under, an option's underlying; ``flows`` one a
+    change with a signed ``amount``; ``marks`` one a mark of a private lot.
     """
 
     portfolios: tuple[Portfolio, ...]
@@ -73,25 +73,38 @@ def read_holdings(ledger: Ledger, portfolios: Sequence[Portfolio]) -> Holdings:
     signed = (
         pl.when(pl.col("change_type") == "WITHDRAWAL").then(-pl.col("amount")).otherwise(pl.col("amount"))
     )
+    lots = (
+        ledger.positions.frame(ids)
+        .with_columns(place, kind.cast(pl.Int64).alias("kind"))
+        .with_columns(pl.when(KNOWN_OPTION).then("underlying_symbol").otherwise("symbol").alias("listed"))
+    )
     return Holdings(
         portfolios=tuple(portfolios),
         starts=np.array([portfolio.starting_session for portfolio in portfolios], dtype="datetime64[D]"),
-        lots=ledger.positions.frame(ids)
-        .with_columns(place, kind.cast(pl.Int64).alias("kind"))
-        .with_columns(pl.when(KNOWN_OPTION).then("underlying_symbol").otherwise("symbol").alias("listed")),
+        lots=lots.with_columns(_enum(lots["symbol"]), _enum(lots["listed"])),
         flows=ledger.equity_changes.frame(ids).with_columns(place, signed.alias("amount")),
         marks=ledger.positions.marks_frame(ids),
     )
 
 
-def read_market(store: Store, release: Release, lots: pl.DataFrame, first: date, last: date) -> Market:
-    """Read the closes and actions of the lots' symbols, from before the first session to the last one.
+def _enum(names: pl.Series) -> pl.Series:
+    return names.cast(pl.Enum(names.unique().sort()))
+
+
+def listed_symbols(held: Holdings) -> list[str]:
+    """Return the symbols whose closes and actions count for any of the lots."""
+    counts = held.lots.filter(pl.col("kind").is_in([PUBLIC, OPTION]))
+    return counts["listed"].unique().cast(pl.String).to_list()
+
+
+def read_market(store: Store, release: Release, symbols: Collection[str], span: tuple[date, date]) -> Market:
+    """Read closes and actions of symbols, from before the first session of a span to the last one.
 
     A store without a single dividend was filled by a source that has none: then dividends are not 0, but
     unknown.
     """
-    symbols = lots.filter(pl.col("kind").is_in([PUBLIC, OPTION]))["listed"].unique().to_list()
     columns = ("symbol", "session", "close", "quality")
+    first, last = span
     span = (first - DAYS_BEFORE, last)
     prices = store.read("prices", release=release, columns=columns, symbols=symbols, sessions=span)
     actions = store.read("corporate_actions", release=release)
@@ -137,9 +150,9 @@ def option_terms(held: Holdings) -> OptionTerms | None:
     frame, is_option = held.lots, pl.col("kind") == OPTION
     if not frame.select(is_option.any()).item():
         return None
-    underlying = frame.select(pl.when(KNOWN_OPTION).then("listed").otherwise(pl.lit("")))
+    underlying = frame.select(pl.when(KNOWN_OPTION).then("underlying_symbol").otherwise(pl.lit("")))
     return OptionTerms(
-        underlying=tuple(underlying.to_series()),
+        underlying=tuple(underlying.to_series().to_list()),
         strike=_numbers(frame["strike_price"]),
         expiration=_days(frame["expiration_date"]),
         is_call=(frame["option_type"] == "CALL").fill_null(False).to_numpy(),
@@ -175,20 +188,19 @@ def prices_of(
 ) -> LotPrices:
     """Look up every lot's prices: closes, and of private lots the owner's marks, else their entry prices."""
     found = lot_prices(market, lots, held.lots["listed"], portfolios, session)
-    private, prev = lots.kind == PRIVATE, portfolios.prev[lots.portfolio]
-    now = _marks(held, np.full(len(private), session))
-    then = _marks(held, prev)
-    return replace(
-        found,
-        price=np.where(private, np.where(np.isnan(now), lots.entry_price, now), found.price),
-        age=np.where(private, 0, found.age),
-        price_prev=np.where(private, np.where(np.isnan(then), lots.entry_price, then), found.price_prev),
-    )
+    private = np.flatnonzero(lots.kind == PRIVATE)
+    entry, prev = lots.entry_price[private], portfolios.prev[lots.portfolio[private]]
+    now = _marks(held, private, np.full(len(private), session))
+    then = _marks(held, private, prev)
+    found.price[private] = np.where(np.isnan(now), entry, now)
+    found.price_prev[private] = np.where(np.isnan(then), entry, then)
+    found.age[private] = 0
+    return found
 
 
-def _marks(held: Holdings, days: DateArray) -> FloatArray:
-    """Newest mark of each lot on or before a day of its own ``(n_lots,)``, NaN for none."""
-    asked = held.lots.select("position_id").with_columns(
+def _marks(held: Holdings, rows: IntArray, days: DateArray) -> FloatArray:
+    """Newest mark of some lots on or before a day of each, NaN for none; both ``(n,)``."""
+    asked = held.lots.select(pl.col("position_id").gather(rows)).with_columns(
         pl.Series("session", days.astype("datetime64[D]")).cast(pl.Date), pl.int_range(pl.len()).alias("row")
     )
     known = held.marks.sort("session")

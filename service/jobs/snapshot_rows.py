@@ -1,22 +1,25 @@
-"""Snapshots and what goes with them as rows of the portfolio layer's tables."""
+"""Snapshots and what goes with them as rows of the portfolio layer's tables.
 
-from collections.abc import Sequence
+Every table is built for all portfolios of a session at once, column by column.
+"""
+
 from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
 
-from engine.lots import Lots
+from engine.composition import FactorExposures
+from engine.diversification import Diversification
+from engine.lots import CASH, OPTION, Lots
+from engine.many_holdings import ManyHoldings, ManyVolatilities, OpenLots, herfindahl_of_many
 from engine.option_lots import OptionTerms
 from engine.quality import quality_text, reason_text
 from engine.snapshot import Snapshots
-from engine.valuation import Kind, Positions
-from service.composed import Composed
+from engine.stress import SCENARIOS
+from engine.symbol_codes import codes_of
+from engine.typing import FloatArray, IntArray
 from service.jobs.snapshot_inputs import Holdings, Last
 from service.live_book import Market
-
-KINDS: tuple[Kind, ...] = ("public", "cash", "private", "option")  # in the order of engine.lots
-MAX_CORRELATED = 25
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,17 +28,31 @@ class Taken:
 
     session: np.datetime64
     held: Holdings
-    which: np.ndarray
+    which: IntArray
     lots: Lots
     snapshots: Snapshots
     last: Last
     terms: OptionTerms | None
 
+    @property
+    def ids(self) -> pl.Series:
+        """Ids of the portfolios ``(n_portfolios,)``."""
+        ids = [self.held.portfolios[place].portfolio_id for place in self.which.tolist()]
+        return pl.Series("portfolio_id", ids, dtype=pl.String)
 
-def snapshot_rows(taken: Taken, composed: Sequence[Composed]) -> pl.DataFrame:
+    def open_rows(self) -> tuple[IntArray, IntArray]:
+        """Lots that are open at the close, and the place of each one's portfolio in ``which``."""
+        place = np.full(len(self.held.portfolios), -1)
+        place[self.which] = np.arange(len(self.which))
+        rows = np.flatnonzero(self.snapshots.lots.is_open & (place[self.lots.portfolio] >= 0))
+        return rows, place[self.lots.portfolio[rows]]
+
+
+def snapshot_rows(
+    taken: Taken, exposures: FactorExposures, volatilities: ManyVolatilities, hhi: FloatArray
+) -> pl.DataFrame:
     """Return one row a portfolio of the session."""
-    found, which = taken.snapshots, taken.which
-    ids = pl.Series("portfolio_id", [taken.held.portfolios[place].portfolio_id for place in which])
+    found, which, ids = taken.snapshots, taken.which, taken.ids
     before = ids.to_frame().join(taken.last.snapshots, on="portfolio_id", how="left", maintain_order="left")
     returns = found.simple_return[which]
     # A first snapshot begins the chain at 0; from a return that does not exist on there is none.
@@ -61,7 +78,8 @@ def snapshot_rows(taken: Taken, composed: Sequence[Composed]) -> pl.DataFrame:
             "realized_pnl": found.realized_pnl[which],
             **sums,
             "time_weighted_return": chained,
-            **_risk_columns(composed),
+            **_risk_columns(exposures, volatilities),
+            "hhi": hhi,
             "n_positions": found.n_positions[which],
             "coverage": found.coverage[which],
             "quality": quality_text(found.quality[which]),
@@ -73,22 +91,23 @@ def snapshot_rows(taken: Taken, composed: Sequence[Composed]) -> pl.DataFrame:
 
 def position_rows(taken: Taken) -> pl.DataFrame:
     """Return one row a lot that is open at the close of the session."""
-    values, lots = taken.snapshots.lots, taken.lots
-    rows = np.flatnonzero(values.is_open & np.isin(lots.portfolio, taken.which))
-    nav = taken.snapshots.nav[lots.portfolio[rows]]
-    frame = taken.held.lots[rows.tolist()]
+    values, (rows, _) = taken.snapshots.lots, taken.open_rows()
+    nav = taken.snapshots.nav[taken.lots.portfolio[rows]]
+    frame = taken.held.lots.select(pl.col("portfolio_id", "position_id", "symbol").gather(rows))
     return pl.DataFrame(
         {
             "portfolio_id": frame["portfolio_id"],
             "session": _session(taken, len(rows)),
             "position_id": frame["position_id"],
-            "symbol": frame["symbol"],
+            "symbol": frame["symbol"].cast(pl.String),
             "quantity": values.quantity[rows],
             "price": values.price[rows],
             "market_value": values.market_value[rows],
             "unrealized_pnl": values.unrealized_pnl[rows],
             "pnl": values.pnl[rows],
-            "weight": np.where(nav > 0, values.market_value[rows] / nav, np.nan),
+            "weight": np.divide(
+                values.market_value[rows], nav, out=np.full(len(rows), np.nan), where=nav > 0
+            ),
             "reference_price": values.reference_price[rows],
             "reference_session": pl.Series(values.reference_session[rows].astype("datetime64[D]")),
             "quality": quality_text(values.quality[rows]),
@@ -97,101 +116,107 @@ def position_rows(taken: Taken) -> pl.DataFrame:
     )
 
 
-def compose(taken: Taken, market: Market) -> list[Composed]:
-    """Compose the portfolios of the session on its book, with the NAV of their snapshots."""
-    values, lots = taken.snapshots.lots, taken.lots
-    symbols, terms = taken.held.lots["symbol"], taken.terms
-    order = np.argsort(lots.portfolio, kind="stable")
-    is_open = order[values.is_open[order]]
-    bounds = np.searchsorted(lots.portfolio[is_open], np.arange(len(taken.held.portfolios) + 1))
-    made = []
-    for place in taken.which.tolist():
-        rows = is_open[bounds[place] : bounds[place + 1]]
-        positions = Positions(
-            symbols=tuple(symbols[rows.tolist()]),
-            quantity=values.quantity[rows],
-            entry_price=values.entry_price[rows],
-            kinds=tuple(KINDS[kind] for kind in lots.kind[rows]),
-            manual_price=values.price[rows],
-            options=None if terms is None else terms.take(rows),
-        )
-        nav = float(taken.snapshots.nav[place])
-        made.append(Composed(market, positions, nav, taken.held.portfolios[place]))
-    return made
+def open_lots(taken: Taken, market: Market) -> OpenLots:
+    """Return the lots that are open at the close, with their rows in the market's book."""
+    values, (rows, place) = taken.snapshots.lots, taken.open_rows()
+    return OpenLots(
+        portfolio=place,
+        kind=taken.lots.kind[rows],
+        rows=codes_of(taken.held.lots["listed"].gather(rows), market.book.index),
+        quantity=values.quantity[rows],
+        entry_price=values.entry_price[rows],
+        terms=None if taken.terms is None else taken.terms.take(rows[taken.lots.kind[rows] == OPTION]),
+    )
 
 
-def exposure_rows(taken: Taken, composed: Sequence[Composed]) -> pl.DataFrame:
+def concentrations(taken: Taken) -> FloatArray:
+    """Return the Herfindahl–Hirschman index of each portfolio."""
+    rows, place = taken.open_rows()
+    value = np.where(taken.lots.kind[rows] == CASH, np.nan, taken.snapshots.lots.market_value[rows])
+    symbol = taken.held.lots["symbol"].gather(rows).to_physical().cast(pl.Int64).to_numpy()
+    return herfindahl_of_many(place, symbol, value, len(taken.which))
+
+
+def exposure_rows(taken: Taken, exposures: FactorExposures) -> pl.DataFrame:
     """Return one row a portfolio and factor."""
-    exposures = [each.exposures for each in composed]
-    names = exposures[0].names
+    columns = {
+        "beta": exposures.beta,
+        "exposure_dollar": exposures.exposure_dollar,
+        "se": exposures.standard_error,
+        "coverage": exposures.coverage,
+    }
+    return _crossed(taken, "factor", exposures.names, columns)
+
+
+def stress_rows(taken: Taken, held: ManyHoldings, pnl: tuple[FloatArray, FloatArray]) -> pl.DataFrame:
+    """Return one row a portfolio and scenario; ``pnl`` is direct and correlated."""
+    direct, correlated = pnl
+    columns = {
+        "direct_pnl": direct,
+        "correlated_pnl": correlated,
+        "pct_nav": correlated / held.nav[:, None],
+    }
+    return _crossed(taken, "scenario_id", [scenario.id for scenario in SCENARIOS], columns)
+
+
+def correlation_rows(taken: Taken, market: Market, found: Diversification) -> pl.DataFrame:
+    """Return one row a portfolio and pair of those that move together most, or against each other."""
+    symbols = pl.Series(market.book.symbols, dtype=pl.String)
     return pl.DataFrame(
         {
-            "portfolio_id": _ids(composed, len(names)),
-            "session": _session(taken, len(names) * len(composed)),
-            "factor": list(names) * len(composed),
-            "beta": np.concatenate([each.beta for each in exposures]),
-            "exposure_dollar": np.concatenate([each.exposure_dollar for each in exposures]),
-            "se": np.concatenate([each.standard_error for each in exposures]),
-            "coverage": np.concatenate([each.coverage for each in exposures]),
+            "portfolio_id": taken.ids.gather(found.portfolio),
+            "session": _session(taken, len(found.portfolio)),
+            "symbol_1": symbols.gather(found.row_1),
+            "symbol_2": symbols.gather(found.row_2),
+            "correlation": found.correlation,
+            "n_obs": found.n_obs,
         }
     )
 
 
-def stress_rows(taken: Taken, composed: Sequence[Composed]) -> pl.DataFrame:
-    """Return one row a portfolio and scenario."""
-    results = [each.stress for each in composed]
-    names = [scenario.id for scenario in results[0].scenarios]
-    correlated = np.concatenate([each.correlated for each in results])
-    nav = np.repeat([each.valuation.weight_base for each in composed], len(names))
+def diversification_rows(taken: Taken, found: Diversification) -> pl.DataFrame:
+    """Return one row a portfolio."""
     return pl.DataFrame(
         {
-            "portfolio_id": _ids(composed, len(names)),
-            "session": _session(taken, len(names) * len(composed)),
-            "scenario_id": names * len(composed),
-            "direct_pnl": np.concatenate([each.direct for each in results]),
-            "correlated_pnl": correlated,
-            "pct_nav": correlated / nav,
+            "portfolio_id": taken.ids,
+            "session": _session(taken, len(taken.which)),
+            "average_correlation": found.average,
+            "diversification_ratio": found.ratio,
+            "n_symbols": found.n_symbols,
         }
     )
 
 
-def correlation_rows(taken: Taken, composed: Sequence[Composed]) -> pl.DataFrame:
-    """Return one row a portfolio and pair of its largest holdings, each pair once."""
-    ids: list[str] = []
-    pairs: list[tuple[str, str, float, int]] = []
-    for each in composed:
-        found = each.correlations(90, 30, MAX_CORRELATED)
-        symbols = [each.market.book.symbols[row] for row in found.rows]
-        for i, j in zip(*np.triu_indices(len(symbols), k=1), strict=True):
-            pairs.append((symbols[i], symbols[j], found.matrix[i, j], int(found.n_obs[i, j])))
-        ids += _ids([each], len(symbols) * (len(symbols) - 1) // 2)
-    schema = {"symbol_1": pl.String, "symbol_2": pl.String, "correlation": pl.Float64, "n_obs": pl.Int32}
-    frame = pl.DataFrame(pairs, schema=schema, orient="row")
-    return frame.select(
-        pl.Series("portfolio_id", ids, dtype=pl.String), _session(taken, len(ids)).alias("session"), pl.all()
-    )
+def _risk_columns(exposures: FactorExposures, found: ManyVolatilities) -> dict[str, object]:
+    def beta(name: str) -> FloatArray:
+        return exposures.beta[:, exposures.names.index(name)]
 
-
-def _risk_columns(composed: Sequence[Composed]) -> dict[str, object]:
-    def beta(name: str) -> list[float]:
-        return [float(each.exposures.beta[each.exposures.names.index(name)]) for each in composed]
-
-    found = [each.volatility for each in composed]
     return {
-        "realized_vol_21d": [each.realized_21d for each in found],
-        "realized_vol_63d": [each.realized_63d for each in found],
-        "expected_vol_21d": [float(each.forecast.volatility[0]) for each in found],
-        "vol_trend": pl.Series([each.trend for each in found], dtype=pl.String),
-        "vol_percentile": [each.percentile for each in found],
+        "realized_vol_21d": found.realized_21d,
+        "realized_vol_63d": found.realized_63d,
+        "expected_vol_21d": found.forecast,
+        "vol_trend": found.trend,
+        "vol_percentile": found.percentile,
         "market_beta": beta("Market Beta (90D)"),
         "rate_beta": beta("IR Beta"),
         "provider_beta": beta("Provider Beta (1Y)"),
-        "hhi": [each.concentration.hhi for each in composed],
     }
 
 
-def _ids(composed: Sequence[Composed], times: int) -> list[str]:
-    return [each.portfolio.portfolio_id for each in composed if each.portfolio for _ in range(times)]
+def _crossed(
+    taken: Taken, key: str, names: tuple[str, ...] | list[str], columns: dict[str, FloatArray]
+) -> pl.DataFrame:
+    """Return one row a portfolio and name, by the names' order; columns ``(n_portfolios, n_names)``."""
+    order, n = sorted(range(len(names)), key=lambda at: names[at]), len(taken.which)
+    place = np.tile(np.array(order), n)
+    return pl.DataFrame(
+        {
+            "portfolio_id": taken.ids.gather(np.repeat(np.arange(n), len(names))),
+            "session": _session(taken, n * len(names)),
+            key: pl.Series(names, dtype=pl.String).gather(place),
+            **{name: values[:, order].ravel() for name, values in columns.items()},
+        }
+    )
 
 
 def _session(taken: Taken, n_rows: int) -> pl.Series:

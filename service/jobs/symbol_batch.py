@@ -142,12 +142,16 @@ class _Run:
             if outcome.missing_proxies or outcome.skipped or outcome.late or has_failed:
                 outcome.status = "partial"
         items = (len(outcome.sessions) + len(outcome.skipped), len(outcome.skipped))
+        if outcome.prices:
+            items = (outcome.prices["symbols"], outcome.prices["failed"])
         self.tracker.complete(outcome.status, items=items, summary=outcome.as_dict())
         if outcome.sessions:
             with suppress(StorageError):  # the next job writes it: what was published stands without it
                 self.store.write_catalog()
         if has_failed:
             alert(self.settings, f"{_failed(outcome)}; run {outcome.run_id} is partial")
+        if outcome.late:
+            alert(self.settings, f"{MARKET} has no price on {outcome.late} yet; nothing newer was computed")
         return outcome
 
     def expect(self, outcome: Outcome) -> None:  # noqa: ARG002 - what a collection is called with
@@ -212,7 +216,11 @@ class _Run:
             if outcome.sessions or work.marks:
                 newest: date | None = writer.read("factor_covariance", columns=["session"])["session"].max()  # type: ignore[assignment]
                 writer.publish(
-                    session=newest, run_id=tracker.run_id, recomputed=work.marks, resume=work.resume
+                    session=newest,
+                    run_id=tracker.run_id,
+                    recomputed=work.marks,
+                    resume=work.resume,
+                    is_shown=not outcome.sessions,  # else it is when the run has ended, for it to say so
                 )
             outcome.release = writer.base.number
 

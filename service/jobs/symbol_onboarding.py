@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from datetime import date
-from typing import Any
+from typing import Any, Literal
 
 import polars as pl
 
@@ -38,6 +38,11 @@ class Processed:
     retried: dict[str, str] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
     release: int | None = None
+
+    @property
+    def status(self) -> Literal["completed", "partial"]:
+        """Whether every symbol came."""
+        return "partial" if self.failed else "completed"
 
     def as_dict(self) -> dict[str, Any]:
         """Return the fields as plain values."""

@@ -1,7 +1,8 @@
 """The tracker of a job's run: what it is doing, as the ledger tells whoever asks, in any process.
 
 A run has one id from its start to its history. Its phases are registered before the first begins. What
-changes is written when a phase begins or ends, and once a second between: a crash loses no phase that ended.
+changes is written when a phase ends, and beside the work when one begins and once a second: a crash loses no
+phase that ended.
 """
 
 import logging
@@ -75,9 +76,11 @@ class BatchRunTracker:
     def __init__(self, ledger: Ledger, *, watcher: Progress | None = None) -> None:
         self._ledger, self._watcher = ledger, watcher or Silent()
         self._phases: dict[str, PhaseProgress] = {}
+        self._counts: dict[str, int] = {}
         self._changed: set[str] = set()
         self._lines: list[ActivityLogEntry] = []
-        self._lock, self._writing, self._done = Lock(), Lock(), Event()
+        self._lock, self._writing = Lock(), Lock()
+        self._wake, self._is_done = Event(), False
         self._cancelled_by: str | None = None
         self._started, self._seconds = monotonic(), inf
         self._heart: Thread | None = None
@@ -139,7 +142,8 @@ class BatchRunTracker:
                 self._change(phase_id, status="failed", completed_at=timestamp())
             elif phase.status == "pending" and outcome != "failed":
                 self._change(phase_id, status="completed", summary="not needed")
-        self._done.set()
+        self._is_done = True
+        self._wake.set()
         if self._heart is not None:
             self._heart.join()
         self._flush()
@@ -147,11 +151,11 @@ class BatchRunTracker:
 
     def start_phase(self, phase_id: str, phase_name: str, total: int, unit: str) -> None:
         """Begin a phase of ``total`` units."""
-        self._require_wanted()
+        self.require_wanted()
         self._watcher.start_phase(phase_id, phase_name, total, unit)
         changes = {"name": phase_name, "unit": unit, "total": total, "started_at": timestamp()}
         self._change(phase_id, status="running", **changes)
-        self._flush()
+        self._wake.set()
 
     def update_phase_progress(self, phase_id: str, current: int) -> None:
         """Report how many of a phase's units are done.
@@ -163,9 +167,17 @@ class BatchRunTracker:
         FailedError
             It took too long.
         """
-        self._require_wanted()
+        self.require_wanted()
         self._watcher.update_phase_progress(phase_id, current)
-        self._change(phase_id, current=current)
+        with self._lock:
+            self._counts[phase_id] = current
+
+    def require_wanted(self) -> None:
+        """Raise ``CancelledError`` when somebody asked for the run to end, ``FailedError`` past its time."""
+        if self._cancelled_by is not None:
+            raise CancelledError(f"cancelled by {self._cancelled_by}")
+        if monotonic() - self._started > self._seconds:
+            raise FailedError(f"the run took longer than the {self._seconds:g} s that it may take")
 
     def complete_phase(self, phase_id: str, success: bool, summary: str) -> None:
         """End a phase and sum it up in a sentence, which the activity log has too."""
@@ -194,13 +206,22 @@ class BatchRunTracker:
 
     def _change(self, phase_id: str, **changes: Any) -> None:
         with self._lock:
+            self._counted()
             self._phases[phase_id] = replace(self._phases[phase_id], **changes)
             self._changed.add(phase_id)
+
+    def _counted(self) -> None:
+        """Take over what was counted since, under the lock: a record for each count would cost a batch."""
+        for phase_id, current in self._counts.items():
+            self._phases[phase_id] = replace(self._phases[phase_id], current=current)
+            self._changed.add(phase_id)
+        self._counts.clear()
 
     def _flush(self) -> None:
         """Write what has changed; what cannot be written stays to be written."""
         with self._writing:
             with self._lock:
+                self._counted()
                 names, lines = self._changed, self._lines
                 self._changed, self._lines = set(), []
                 phases = [self._phases[name] for name in names]
@@ -217,19 +238,15 @@ class BatchRunTracker:
 
     def _beat(self) -> None:
         beaten = monotonic()
-        while not self._done.wait(FLUSH_SECONDS):
+        while not self._is_done:
+            self._wake.wait(FLUSH_SECONDS)
+            self._wake.clear()
             with suppress(StorageError):  # it is tried again a second later
                 self._flush()
                 self._cancelled_by = self._cancelled_by or self._ledger.runs.cancelled_by(self.run_id)
                 if monotonic() - beaten >= HEARTBEAT_SECONDS:
                     self._ledger.runs.beat(self.run_id)
                     beaten = monotonic()
-
-    def _require_wanted(self) -> None:
-        if self._cancelled_by is not None:
-            raise CancelledError(f"cancelled by {self._cancelled_by}")
-        if monotonic() - self._started > self._seconds:
-            raise FailedError(f"the run took longer than the {self._seconds:g} s that it may take")
 
 
 def begin(ledger: Ledger, job_type: str, phases: Phases, **about: Any) -> Run:

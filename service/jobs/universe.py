@@ -13,7 +13,7 @@ from storage.store import Store
 
 HISTORY_SESSIONS = 546  # of a symbol that is new
 OVERLAP_SESSIONS = 5  # stored ones that are fetched again: a changed one tells of a restated history
-RECENT = timedelta(days=40)
+RECENT = timedelta(days=15)
 ENDINGS = ("rename", "delisting")
 EPOCH = date(clock.FIRST_YEAR, 1, 1)
 

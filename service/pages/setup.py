@@ -64,7 +64,7 @@ def retry(resources: Resources, caller: Caller, portfolio_id: str) -> Response[A
 
 def _standing(resources: Resources, caller: Caller, portfolio_id: str) -> Standing:
     portfolio = resources.ledger.portfolios.get(caller.owner, portfolio_id)
-    return standing(resources.ledger, resources.live.market, portfolio)
+    return standing(resources.ledger, resources.settings, resources.live.market, portfolio)
 
 
 def _progress(

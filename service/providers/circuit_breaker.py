@@ -41,9 +41,10 @@ class CircuitBreaker:
         with self._lock:
             self._failed = 0
 
-    def fail(self) -> None:
-        """Count an outage; the last that is allowed, and each one after it, opens the circuit anew."""
+    def fail(self) -> bool:
+        """Count an outage, and return whether it opens the circuit; later ones keep it open."""
         with self._lock:
             self._failed += 1
             if self._failed >= self._limit:
                 self._next_trial = monotonic() + self._seconds
+            return self._failed == self._limit

@@ -5,9 +5,11 @@ breaker, and end when nobody waits; the retry libraries wait less than they were
 instead of giving up.
 """
 
+import logging
 from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from itertools import islice
 from math import isfinite
@@ -23,15 +25,18 @@ from service.providers.circuit_breaker import CircuitBreaker
 from service.providers.outcomes import Failed
 from service.providers.rate_windows import RateWindows
 from service.providers.redaction import keep_secret, redacted
-from service.providers.replies import Reply, UnansweredError
+from service.providers.replies import EXCERPT, Reply, UnansweredError
 from service.providers.standings import Standing, know
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 R = TypeVar("R")
 UNREADABLE = (pl.exceptions.PolarsError, ArithmeticError, ValueError)  # what parsing nonsense raises
 RETRIED = ("transport", "rate_limited")
-OUTAGES = ("transport", "auth", "blocked")
-MAX_BYTES = 256 * 2**20
+OUTAGES = ("transport", "blocked")
+WRONG_KEY = 401  # stands for all symbols; 402 and 403 may say that the plan does not have this one
+MAX_BYTES = 64 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +115,8 @@ class Remote:
         def start(n: int) -> None:
             for symbol, what in islice(waiting, n):
                 ask = Asking(self, client, Budget(self._patience.seconds, stop))
-                running[pool.submit(_answered, ask, answer, symbol, what)] = symbol
+                logged = copy_context().run  # what a worker logs belongs to the run that asks
+                running[pool.submit(logged, _answered, ask, answer, symbol, what)] = symbol
 
         with self._connected() as client, ThreadPoolExecutor(self._patience.concurrency) as pool:
             try:
@@ -169,21 +175,20 @@ class Remote:
         """Ask once, and tell the circuit breaker how it went."""
         try:
             reply = self._sent(client, request, budget)
+            refusal = reply.refusal()
+            is_outage = refusal is not None and (refusal.kind in OUTAGES or reply.status == WRONG_KEY)
         except httpx.HTTPError as error:
             said = str(error) or type(error).__name__
             refusal = Failed("transport", redacted(f"{self.name} could not be reached: {said}"))
+            is_outage = True
         except UnansweredError as error:
-            refusal = error.failed
-        else:
-            found = reply.refusal()
-            if found is None or not found.is_outage:
-                self._breaker.succeed()
-            if found is None:
-                return reply
-            refusal = found
-        if refusal.kind in OUTAGES:
-            self._breaker.fail()
-        return refusal
+            refusal, is_outage = error.failed, error.failed.kind in OUTAGES
+        if is_outage and self._breaker.fail():
+            alone = f"{self.name} is left alone for {self._patience.open_seconds:g} s"
+            log.warning("%s after %d outages in a row", alone, self._patience.outages)
+        if refusal is None or not refusal.is_outage:
+            self._breaker.succeed()
+        return reply if refusal is None else refusal
 
     def _sent(self, client: httpx.Client, request: Question, budget: Budget) -> Reply:
         """Send one request and read its answer, within the time and the size that it may have."""
@@ -238,4 +243,6 @@ def _answered(ask: Asking, answer: Callable[[Asking, str, T], R], symbol: str, w
     except StoppedError:
         return Failed("transport", f"{name} was not waited for")
     except UNREADABLE as error:
-        return Failed("bad_payload", redacted(f"{name} answered what makes no table ({error})"))
+        return Failed(
+            "bad_payload", redacted(f"{name} answered what makes no table ({str(error)[:EXCERPT]})")
+        )

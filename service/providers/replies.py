@@ -76,7 +76,8 @@ class Reply:
         except msgspec.DecodeError as error:
             said = _explanation(self.body)
             if said is None:
-                what = f"answered {self.content_type or 'something'} that is no such data ({error})"
+                kind_of_data = self.content_type or "something"
+                what = f"answered {kind_of_data} that is no such data ({str(error)[:EXCERPT]})"
                 raise UnansweredError(self.failed("bad_payload", what)) from error
             raise UnansweredError(self.failed(_kind_of(said), f"refused: {said[:EXCERPT]}")) from error
 

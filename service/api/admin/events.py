@@ -10,7 +10,7 @@ from litestar import get
 from litestar.concurrency import sync_to_thread
 from litestar.openapi.spec import OpenAPIMediaType, OpenAPIResponse, Operation, Schema
 from litestar.openapi.spec.enums import OpenAPIType
-from litestar.params import Parameter
+from litestar.params import HeaderParameter
 from litestar.response import ServerSentEvent, ServerSentEventMessage
 
 from service.admin.events import News, news
@@ -19,7 +19,9 @@ from service.api.resources import Resources
 POLL_SECONDS = 0.5
 RETRY_MILLISECONDS = 2_000
 LARGEST = 2**31 - 1
-LastEvent = Annotated[int, Parameter(header="Last-Event-ID", ge=0, le=LARGEST, description="Last line known")]
+LastEvent = Annotated[
+    int, HeaderParameter(name="Last-Event-ID", ge=0, le=LARGEST, description="Last line known")
+]
 encoder = msgspec.json.Encoder()
 
 

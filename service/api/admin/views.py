@@ -89,7 +89,7 @@ def run_logs(
 @get("/batch/failures", sync_to_thread=True, tags=TAGS)
 def failures(
     resources: Resources,
-    batch_type: JobType | None = None,
+    batch_type: Annotated[str, Parameter(max_length=40)] | None = None,
     since: datetime | None = None,
     unresolved: bool = False,
     limit: Limit = 50,
