@@ -75,7 +75,7 @@ class Standing:
     """What is known of a portfolio's symbols: how many it holds, which still come, and which never did."""
 
     portfolio: Portfolio
-    n_symbols: int
+    symbols: tuple[str, ...]
     n_positions: int
     pending: tuple[str, ...]
     failed: tuple[str, ...]
@@ -83,6 +83,11 @@ class Standing:
     has_book: bool
     run: RunStatus | None = None
     run_log: tuple[Activity, ...] = ()
+
+    @property
+    def n_symbols(self) -> int:
+        """How many symbols its open lots are valued by."""
+        return len(self.symbols)
 
 
 def get_onboarding_status(
@@ -106,7 +111,7 @@ def standing(ledger: Ledger, settings: Settings, market: Market | None, portfoli
     failed = tuple(symbol for symbol in unknown if symbol in jobs and jobs[symbol].status == "failed")
     return Standing(
         portfolio=portfolio,
-        n_symbols=len(everything),
+        symbols=everything,
         n_positions=len(lots),
         pending=tuple(symbol for symbol in unknown if symbol not in failed),
         failed=failed,

@@ -81,3 +81,32 @@ def test_first_snapshots_follow_an_upload_in_the_background(computed):
         for portfolio_id in ids:
             answer = client.post(f"/api/v1/portfolios/{portfolio_id}/calculate").json()
             assert answer["message"] == "Nothing was missing"
+
+
+def test_calculating_in_a_process_beside_the_service(computed):
+    with open_store(computed) as store:
+        draft = Portfolio("Beside", "Beside", starting_equity=Decimal(50_000), starting_session=START)
+        lots = parse_positions(LOTS + b"NOSUCH,5,10.00,2024-01-05\n", "x.csv", today=date(2026, 1, 1))
+        portfolio_id = store.ledger.portfolios.create("local", draft, lots).portfolio_id
+    path = f"/analytics/portfolio/{portfolio_id}"
+    with serving(computed) as url, httpx.Client(base_url=f"{url}/api/v1") as client:
+        started = client.post(f"{path}/calculate")
+        assert started.status_code == 202
+        body = started.json()
+        assert body["poll_url"] == started.headers["location"]
+        found = body["preprocessing"]
+        assert (found["symbols_count"], found["prices_bootstrapped"]) == (2, 1)
+        assert (found["price_coverage_percentage"], found["ready_for_batch"]) == (50.0, True)
+        assert found["warnings"] == ["NOSUCH has no prices yet and is left out"]
+        assert client.post(f"{path}/calculate").status_code == 409
+        status = {"status": "running"}
+        until = time.monotonic() + 60
+        while status["status"] == "running" and time.monotonic() < until:
+            status = httpx.get(url + body["poll_url"]).json()
+            time.sleep(0.05)
+        assert (status["status"], status["elapsed_seconds"] > 0) == ("completed", True)
+        assert client.get(f"{path}/batch-status/none").json()["started_at"] is None
+        assert client.post("/analytics/portfolio/none/calculate").status_code == 404
+    with open_store(computed) as store:
+        taken = store.read("portfolio_snapshots", portfolios=[portfolio_id])
+    assert len(taken) == 7

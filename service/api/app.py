@@ -27,7 +27,7 @@ from service.api import (
 from service.api.admin import events as admin_events
 from service.api.admin import runs as admin_runs
 from service.api.admin import views as admin_views
-from service.api.analytics import aggregates, history_routes, what_if
+from service.api.analytics import aggregates, calculating, history_routes, what_if
 from service.api.analytics import routes as analytics
 from service.api.analytics.kept_answers import keeping
 from service.api.auth import Caller, Doorkeeper, admitting, caller_of
@@ -45,6 +45,7 @@ MAX_BODY = 1024 * 1024
 FAMILIES = (
     onboarding,
     calculation,
+    calculating,
     symbols,
     what_if,
     aggregates,

@@ -55,7 +55,7 @@ def calculate_alias(resources: Resources, caller: Caller, portfolio_id: str) -> 
 def batch_status(resources: Resources, caller: Caller, portfolio_id: str, run_id: str) -> RunStatus:
     """Say how a run of a portfolio stands."""
     resources.ledger.portfolios.get(caller.owner, portfolio_id)
-    run = _run_of(resources, portfolio_id, run_id)
+    run = run_of(resources, portfolio_id, run_id)
     if run is None:
         return RunStatus("idle", run_id, portfolio_id, None, None, 0)
     # Clients of old stop asking at "completed" and "failed" alone.
@@ -63,7 +63,7 @@ def batch_status(resources: Resources, caller: Caller, portfolio_id: str, run_id
     return RunStatus(status, run_id, portfolio_id, run.started_at, run.triggered_by, int(elapsed(run)))
 
 
-def _run_of(resources: Resources, portfolio_id: str, run_id: str) -> Run | None:
+def run_of(resources: Resources, portfolio_id: str, run_id: str) -> Run | None:
     """Return a run that was started for the portfolio; None for every other, which is not its owner's."""
     try:
         run = resources.ledger.runs.named(run_id)
