@@ -30,9 +30,8 @@ def quick_parts(request: Asked, resources: Resources) -> Parts:
     shown: Parts = {}
     for job_type in JOBS:
         run = job_status(resources.ledger, job_type)
-        if isinstance(run, RunStatus) or job_type != "symbol_onboarding":
-            job, actions = _job(request, resources, run, on_run_page=False)
-            shown |= {f"job-{job_type}": job, f"actions-{job_type}": actions}
+        job, actions = _job(request, resources, run, on_run_page=False)
+        shown |= {f"job-{job_type}": job, f"actions-{job_type}": actions}
     return shown
 
 
