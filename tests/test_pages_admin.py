@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
@@ -17,6 +18,7 @@ from service.admin.data_quality import data_quality
 from service.admin.durations import usual_seconds
 from service.jobs.tracker import BatchRunTracker, Trigger
 from service.run_status import elapsed
+from storage.providers import ProviderNote
 from storage.store import open_store
 
 TODAY = simulated_store.sessions_after(simulated_store.LAST, 20)[-1]
@@ -187,6 +189,28 @@ def test_the_quality_of_the_data(browser, url, path):
         figures = page.locator(".figures").first.inner_text()
         assert f"{report.price_coverage_pct:.1f}%" in figures
         assert "NOSUCH" in page.locator("#missing_prices + p").inner_text()
+
+
+def test_providers(browser, url, path, tmp_path):
+    with visiting(browser, url) as page:
+        page.goto("/admin")
+        row = page.get_by_role("region", name="Providers, a table").locator("tbody tr")
+        assert row.inner_text().startswith("simulated\tprices, profiles\ton this machine")
+    windows = [{"rate": "50/h", "limit": 50, "seconds": 3600.0, "used": 12}]
+    now = datetime.now(UTC)
+    later = (now + timedelta(hours=1)).isoformat().replace("+00:00", "Z")
+    with open_store(tmp_path / "store") as store:
+        store.ledger.providers.note([ProviderNote("tiingo", windows, 10, later, now.isoformat())])
+    with (
+        serving(tmp_path / "store", RIDGELINE_PROVIDERS="tiingo,eodhd") as other,
+        visiting(browser, other) as page,
+    ):
+        page.goto("/admin")
+        told = page.get_by_role("row", name="tiingo").inner_text()
+        assert "open left alone until" in told
+        assert "38 of 50/h" in told
+        assert "not asked yet" in page.get_by_role("row", name="eodhd").inner_text()
+        assert keep_pictures(page, "admin-providers") == []
 
 
 def test_the_median_of_the_seven_before(ledger):

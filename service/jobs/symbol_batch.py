@@ -18,6 +18,7 @@ from service.book_loader import computed_sessions
 from service.errors import FailedError, UsageError
 from service.jobs.price_collection import Collected, collect_prices
 from service.jobs.progress import Progress
+from service.jobs.provider_notes import noting
 from service.jobs.reference_data import refresh_reference_data
 from service.jobs.session_batch import Outcome, SessionBatch
 from service.jobs.symbol_phases import PHASES
@@ -136,7 +137,8 @@ class _Run:
         """Collect; then plan, compute and publish under the lease."""
         outcome = Outcome(self.tracker.run_id)
         with failing(self.tracker, outcome):
-            collect(outcome)
+            with noting(self.store.ledger):
+                collect(outcome)
             self._compute(outcome)
             tolerated = 0 if self.is_scoped else TOLERATED_SHARE * outcome.prices.get("symbols", 0)
             has_failed = outcome.prices.get("failed", 0) > tolerated

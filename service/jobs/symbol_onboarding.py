@@ -13,6 +13,7 @@ from service import clock
 from service.errors import UsageError
 from service.ingest import ingest_prices
 from service.jobs.progress import Progress
+from service.jobs.provider_notes import noting
 from service.jobs.reference_data import refresh_reference_data
 from service.jobs.symbol_batch import run_symbol_batch
 from service.jobs.tracker import BY_HAND, BatchRunTracker, Trigger, failing
@@ -88,7 +89,8 @@ def process_symbols(
         _queue_deferred(store)
         n_waiting = store.ledger.symbol_queue.counts()["pending"]
         tracker.start_phase("symbols", PHASES["symbols"][0], n_waiting, "symbols")
-        _work(store, sources.prices, span, tracker, done)
+        with noting(store.ledger):
+            _work(store, sources.prices, span, tracker, done)
         tracker.complete_phase("symbols", not done.failed, f"{len(done.arrived)} arrived")
         if done.arrived:
             described = Sources(profiles=sources.profiles, fundamentals=sources.fundamentals)
