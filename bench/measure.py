@@ -12,6 +12,7 @@ import numpy as np
 
 from bench import nightly, timing
 from bench.agreement import assert_agree
+from bench.beside_batch import measure_beside_batch
 from bench.collected_night import measure_night
 from bench.factor_peers import N_FITS
 from bench.markets import Market, fill_real_store, fill_store, make_market
@@ -98,6 +99,7 @@ def _service(load: Load, store_path: Path, symbols: Sequence[str]) -> tuple[list
     """Load the service with both universes; the real one where its files are."""
     _say("the service under load")
     rows = measure_load("simulated", store_path, symbols, load)
+    rows += measure_beside_batch(store_path, symbols, load)
     real = store_path.with_name("real")
     if names := fill_real_store(real):
         rows += measure_load("real", real, names, load._replace(positions=load.positions[:1]))

@@ -64,7 +64,7 @@ def measure_load(universe: str, store: Path, symbols: Sequence[str], load: Load)
         def timed(
             work: str, shares: Sequence[Sequence[bytes]], status: int, **targets: float
         ) -> list[Answer]:
-            row, answers = _timed(server, shares, status)
+            row, answers = ask_timed(server, shares, status)
             rows.append(Latency(universe, work, len(shares), *row, **targets))
             return answers
 
@@ -81,9 +81,9 @@ def measure_load(universe: str, store: Path, symbols: Sequence[str], load: Load)
         for n_positions in many:
             onboarded(1, max(load.uploads // 8, 3), n_positions, p50_target=0.120)
         _assert_all_there(server, made)
-        asked = [_read(route, one) for one in list(made)[: load.uploads] for route in ROUTES]
+        asked = [read(route, one) for one in list(made)[: load.uploads] for route in ROUTES]
         timed("analytics, first answers", [asked], 200)
-        timed("analytics", _shares(asked, load.reads), 200, p99_target=0.008)
+        timed("analytics", shares_of(asked, load.reads), 200, p99_target=0.008)
     return rows
 
 
@@ -92,14 +92,14 @@ def measure_peer(store: Path, symbols: Sequence[str], load: Load) -> tuple[list[
     size = f"{load.positions[0]} positions, {READERS} clients"
     with serving([*SERVICE, str(store)]) as ours:
         made = ask_all(ours.port, [[upload(symbols, load.positions[0]) for _ in range(READERS)]])
-        asked = [_read("overview", json.loads(answer.body)["portfolio_id"]) for answer in made]
+        asked = [read("overview", json.loads(answer.body)["portfolio_id"]) for answer in made]
         with serving([*PEER, str(store)]) as peer:
             if [a.body for a in ask_all(ours.port, [asked])] != [a.body for a in ask_all(peer.port, [asked])]:
                 raise AssertionError("the service and its peer do not answer the same")
             found: dict[Server, list[tuple[float, float, float, float]]] = {ours: [], peer: []}
             for _ in range(load.rounds):
                 for server, turns in found.items():
-                    turns.append(_timed(server, _shares(asked, load.reads), 200)[0])
+                    turns.append(ask_timed(server, shares_of(asked, load.reads), 200)[0])
     medians = {server: np.median(turns, axis=0).tolist() for server, turns in found.items()}
     names = {ours: "ridgeline", peer: "FastAPI + uvicorn"}
     rows = [
@@ -118,11 +118,11 @@ def measure_peer(store: Path, symbols: Sequence[str], load: Load) -> tuple[list[
 
 
 @contextmanager
-def serving(command: Sequence[str]) -> Iterator[Server]:
-    """Serve on a core of its own, where there is one, until the block ends."""
+def serving(command: Sequence[str], cores: Iterable[int] = (0,)) -> Iterator[Server]:
+    """Serve until the block ends, on a core of its own where there is one, or on those given."""
     with subprocess.Popen([sys.executable, *command], stdout=subprocess.PIPE, text=True) as process:
         try:
-            os.sched_setaffinity(process.pid, {min(range(os.cpu_count() or 1))})
+            os.sched_setaffinity(process.pid, set(cores))
             assert process.stdout is not None
             port = int(_document(process.stdout)["url"].rpartition(":")[2])
             _wait_for(port)
@@ -160,7 +160,7 @@ def upload(symbols: Sequence[str], n_positions: int) -> bytes:
     )
 
 
-def _timed(
+def ask_timed(
     server: Server, shares: Sequence[Sequence[bytes]], status: int
 ) -> tuple[tuple[float, float, float, float], list[Answer]]:
     """p50, p99, requests a second and processor seconds a request of the server; and the answers."""
@@ -181,12 +181,12 @@ def _assert_all_there(server: Server, made: Mapping[str, int]) -> None:
         raise AssertionError(f"{len(made)} portfolios were made; {len(found)} are there, or some lack lots")
 
 
-def _shares(asked: Sequence[bytes], n_each: int) -> list[list[bytes]]:
+def shares_of(asked: Sequence[bytes], n_each: int) -> list[list[bytes]]:
     drawn = np.random.default_rng(5)
     return [[asked[at] for at in drawn.integers(len(asked), size=n_each)] for _ in range(READERS)]
 
 
-def _read(route: str, portfolio_id: str) -> bytes:
+def read(route: str, portfolio_id: str) -> bytes:
     return request("GET", PORTFOLIO.format(portfolio_id, route))
 
 

@@ -19,12 +19,24 @@ from storage.processes import timestamp
 from storage.revisions import bump
 
 LOT_FIELDS = Lot.__struct_fields__
-OWN_FIELDS = ("position_id", "portfolio_id", "entered_session", "notes", "created_at", "updated_at")
+OWN_FIELDS = (
+    "position_id",
+    "portfolio_id",
+    "entered_session",
+    "notes",
+    "created_at",
+    "updated_at",
+    "sector",
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """A lot in a portfolio; ``entered_session`` was the newest session of the book when it came in."""
+    """A lot in a portfolio.
+
+    ``entered_session`` was the newest session of the book when it came in, ``sector`` is the one that it was
+    tagged with last.
+    """
 
     lot: Lot
     position_id: str
@@ -33,6 +45,12 @@ class Position:
     notes: str | None
     created_at: str
     updated_at: str
+    sector: str | None
+
+    @property
+    def tags(self) -> list[str]:
+        """What it is tagged with: its sector."""
+        return [] if self.sector is None else [self.sector]
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,13 +15,6 @@ class PositionSectors:
     def __init__(self, ledger: Database) -> None:
         self._ledger = ledger
 
-    def of(self, portfolio_id: str) -> dict[str, str]:
-        """Return the sector of each position that has one, by its id."""
-        tagged = (positions.c.portfolio_id == portfolio_id) & positions.c.sector.is_not(None)
-        query = sa.select(positions.c.position_id, positions.c.sector).where(tagged)
-        with self._ledger.reading() as connection:
-            return dict(connection.execute(query).all())
-
     def restore(self, portfolio_ids: Sequence[str], sectors: Mapping[str, str]) -> tuple[int, int]:
         """Tag the positions of portfolios with the sectors of symbols; options with their underlyings'.
 

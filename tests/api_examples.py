@@ -100,6 +100,7 @@ CALLS = (
     ("GET", f"{V1}/data/portfolio/{{portfolio_id}}/snapshot", {}),
     ("GET", f"{V1}/data/portfolio/{{portfolio_id}}/data-quality", {}),
     ("GET", f"{V1}/data/positions/details", {"params": {"portfolio_id": "{portfolio_id}"}}),
+    ("POST", f"{V1}/data/positions/restore-sector-tags", {"params": {"portfolio_id": "{portfolio_id}"}}),
     ("GET", f"{V1}/data/positions/top/{{portfolio_id}}", {}),
     ("GET", f"{V1}/data/company-profiles", {"params": {"symbols": "SPY,BERAQ"}}),
     ("GET", f"{V1}/data/prices/historical/{{portfolio_id}}", {"params": {"lookback_days": 30}}),
@@ -114,6 +115,8 @@ RUN = f"{ADMIN}/batch/{{run_id}}"
 HISTORY = f"{ADMIN}/batch/history"
 # Each start waits for the run before it; what is cancelled is under way.
 ADMIN_CALLS = (
+    ("POST", f"{ONE}/calculate", {}),
+    ("GET", f"{ONE}/batch-status/{{run_id}}", {}),
     ("POST", f"{ADMIN}/batch/trigger/correlations", {}),
     ("POST", f"{ADMIN}/batch/trigger/market-data", {}),
     ("POST", f"{ADMIN}/symbol-batch/run", {"params": {"target_date": str(LAST)}}),
@@ -133,6 +136,7 @@ ADMIN_CALLS = (
 REMEMBERED = {
     f"{V1}/onboarding/create-portfolio": {"upload_id": ("portfolio_id",)},
     f"{V1}/portfolios/{{history_id}}/calculate": {"run_id": ("batch_run_id",)},
+    f"{ONE}/calculate": {"run_id": ("batch_run_id",)},
     f"{V1}/portfolios": {"new_id": ("id",)},
     FLOWS: {"change_id": ("id",)},
     f"{V1}/positions": {"position_id": ("id",)},

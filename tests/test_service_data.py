@@ -280,3 +280,18 @@ def test_another_owners_data_are_nowhere(ann, bob, portfolio_id):
         foreign, missing = (bob.get(f"/data/{path.format(each)}") for each in (theirs, NOBODY))
         assert foreign.status_code == missing.status_code == 404, path
         assert foreign.text.replace(theirs, NOBODY) == missing.text
+
+
+def test_sector_tags_are_restored(ann, bob, portfolio_id):
+    path = "/data/positions/restore-sector-tags"
+    answer = ann.post(path, params={"portfolio_id": portfolio_id})
+    assert answer.status_code == 200, answer.text
+    held = get(ann, "positions/details", portfolio_id=portfolio_id)["positions"]
+    tagged = [each for each in held if each["tags"]]
+    assert len(tagged) == answer.json()["positions_tagged"] > 0
+    assert all(each["tags"] == [each["sector"]] for each in tagged)
+    complete = ann.get(f"/data/portfolio/{portfolio_id}/complete").json()["holdings"]
+    assert {each["id"]: each["tags"] for each in complete} == {each["id"]: each["tags"] for each in held}
+    again = ann.post(path, params={"portfolio_id": portfolio_id}).json()
+    assert (again["positions_tagged"], again["positions_total"]) == (0, answer.json()["positions_total"])
+    assert bob.post(path, params={"portfolio_id": portfolio_id}).status_code == 404

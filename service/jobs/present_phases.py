@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from service.book_loader import newest_profiles
 from service.jobs.progress import Progress
 from service.jobs.reference_data import refresh_fundamentals, refresh_profiles
 from service.providers.sources import configured_sources
@@ -54,9 +53,14 @@ class Present:
 
     def sectors(self, phase_id: str) -> str:
         """Tag the positions with the sectors of the newest profiles."""
-        profiles = self.store.read("profiles")
-        known = newest_profiles(profiles, profiles["as_of"].max()) if len(profiles) else profiles  # type: ignore[arg-type]
-        sectors = dict(known.drop_nulls("sector").select("symbol", "sector").iter_rows())
-        n_all, n_changed = self.store.ledger.position_sectors.restore(self.portfolio_ids, sectors)
+        n_all, n_changed = restore_sectors(self.store, self.portfolio_ids)
         self.progress.update_phase_progress(phase_id, n_all)
         return f"{n_changed} of {n_all} positions have another sector than before"
+
+
+def restore_sectors(store: Store, portfolio_ids: Sequence[str]) -> tuple[int, int]:
+    """Tag positions with the sectors of the newest profiles; return how many there are and have changed."""
+    known = store.read("profiles", columns=["symbol", "as_of", "sector"]).sort("as_of")
+    newest = known.unique("symbol", keep="last").drop_nulls("sector")
+    sectors = dict(newest.select("symbol", "sector").iter_rows())
+    return store.ledger.position_sectors.restore(portfolio_ids, sectors)

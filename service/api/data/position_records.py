@@ -93,3 +93,11 @@ class Profiles(msgspec.Struct):
 
     profiles: list[dict[str, Any]]
     meta: ProfilesMeta
+
+
+class RestoredTags(msgspec.Struct):
+    """How many positions were looked at, and how many have another sector than before."""
+
+    portfolio_id: str
+    positions_total: int
+    positions_tagged: int

@@ -6,7 +6,7 @@ from datetime import date
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from litestar import get
+from litestar import get, post
 from litestar.params import Parameter
 
 from service.api.analytics.served import plain
@@ -18,6 +18,7 @@ from service.api.data.position_records import (
     PositionDetails,
     Profiles,
     ProfilesMeta,
+    RestoredTags,
     TopMeta,
     TopPosition,
     TopPositions,
@@ -26,6 +27,7 @@ from service.api.position_answers import item
 from service.api.problems import ApiError
 from service.api.resources import Resources
 from service.composed import Composed
+from service.jobs.present_phases import restore_sectors
 from service.lots import multiplier
 from service.owned import owned_position
 from storage.position_queries import Position
@@ -181,6 +183,7 @@ def _detail(position: Position, composed: Composed | None) -> PositionDetail:
         expiration_date=known.expiration_date,
         underlying_symbol=known.underlying_symbol,
         exit_date=known.exit_date,
+        tags=position.tags,
     )
 
 
@@ -199,4 +202,12 @@ def _split(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
-HANDLERS = [details, top, company_profiles]
+@post("/data/positions/restore-sector-tags", status_code=200, sync_to_thread=True, tags=TAGS)
+def restore_tags(resources: Resources, caller: Caller, portfolio_id: str) -> RestoredTags:
+    """Tag the positions of a portfolio with the sectors of the newest profiles."""
+    resources.ledger.portfolios.get(caller.owner, portfolio_id)
+    n_all, n_changed = restore_sectors(resources.store, [portfolio_id])
+    return RestoredTags(portfolio_id, n_all, n_changed)
+
+
+HANDLERS = [details, top, company_profiles, restore_tags]

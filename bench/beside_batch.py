@@ -1,0 +1,88 @@
+"""The service while a batch runs beside it: the same requests idle and meanwhile, on all cores."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from bench.http_client import Answer, ask_all, request
+from bench.report import Latency
+from bench.service_load import (
+    READERS,
+    ROUTES,
+    SERVICE,
+    Load,
+    Server,
+    ask_timed,
+    read,
+    serving,
+    shares_of,
+    upload,
+)
+from service import clock
+from storage.store import open_store
+
+GAPS = 31  # sessions before the newest that the batch has left to compute
+ADMIN = "/api/v1/admin"
+MOST_ROUNDS = 200
+TIMES_IDLE = 2.0
+
+
+def measure_beside_batch(store: Path, symbols: Sequence[str], load: Load) -> list[Latency]:
+    """Read idle, then for as long as a batch runs in its process; its p99 may be twice that of idle."""
+    _leave_gaps(store)
+    with serving([*SERVICE, str(store)], cores=range(os.cpu_count() or 1)) as server:
+        made = ask_all(server.port, [[upload(symbols, load.positions[0]) for _ in range(READERS)]])
+        asked = [read(route, json.loads(answer.body)["portfolio_id"]) for answer in made for route in ROUTES]
+        ask_all(server.port, [asked])
+        shares = shares_of(asked, max(load.reads // 10, 4))
+        idle = [ask_timed(server, shares, 200) for _ in range(20)]
+        started = json.loads(ask_all(server.port, [[request("POST", f"{ADMIN}/symbol-batch/run")]])[0].body)
+        _wait_until_computing(server)
+        beside = []
+        while len(beside) < MOST_ROUNDS:
+            beside.append(ask_timed(server, shares, 200))
+            if _status(server)["status"] != "running":
+                break
+        ended = _status(server)
+    if ended["batch_run_id"] != started["batch_run_id"] or ended["status"] == "failed":
+        raise AssertionError(f"the batch did not go well: {ended['error']}")
+    before = _row("analytics, nothing beside it", idle)
+    return [before, _row("analytics, a batch beside it", beside, TIMES_IDLE * before.p99)]
+
+
+def _leave_gaps(store: Path) -> None:
+    """Compute a session some way back: those from there to the newest are missing from now on."""
+    with open_store(store) as opened:
+        newest = opened.release().session
+    assert newest is not None
+    session = str(clock.sessions_until(newest, GAPS + 1)[0])
+    command = [sys.executable, "-m", "service.cli", "batch", "run", "--session", session]
+    subprocess.run([*command, "--store", str(store)], check=True, stdout=subprocess.DEVNULL)
+
+
+def _wait_until_computing(server: Server) -> None:
+    while (found := _status(server))["status"] == "running":
+        if any(phase["status"] == "completed" for phase in found["phases"]):
+            return
+
+
+def _status(server: Server) -> dict[str, object]:
+    answer = ask_all(server.port, [[request("GET", f"{ADMIN}/symbol-batch/status")]])[0]
+    found: dict[str, object] = json.loads(answer.body)
+    return found
+
+
+def _row(
+    work: str,
+    rounds: Sequence[tuple[tuple[float, float, float, float], list[Answer]]],
+    p99_target: float | None = None,
+) -> Latency:
+    seconds = [answer.seconds for _, answers in rounds for answer in answers]
+    p50, p99 = np.percentile(seconds, (50, 99)).tolist()
+    rate, processor = np.mean([figures[2:] for figures, _ in rounds], axis=0).tolist()
+    return Latency("simulated", work, READERS, p50, p99, rate, processor, p99_target=p99_target)
