@@ -1,6 +1,6 @@
 """A portfolio's page, its charts, what is behind a scenario, and its files."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import msgspec
 from litestar import MediaType, Request, Response, get
@@ -13,13 +13,14 @@ from service.api.resources import Resources
 from service.pages.charts.drawing import Mode
 from service.pages.html import page
 from service.pages.kept import compressed_svg, kept_of, view_of
-from service.pages.lots import KINDS, QUALITIES, Filter, as_file
+from service.pages.lots import KINDS, QUALITIES, Filter, as_csv, as_parquet
 from service.pages.report import report
 from service.pages.sending import answer, compressed
 from service.pages.views import DRAWINGS, View, figures_of
 from service.portfolio_view import described
 
 PATH = "/portfolios/{portfolio_id:str}"
+FILES = {"csv": "text/csv", "parquet": "application/vnd.apache.parquet", "json": "application/json"}
 Text = Annotated[str, Parameter(max_length=100)]
 
 
@@ -111,19 +112,16 @@ def export(
 ) -> Response[bytes]:
     """Download the lots as CSV or Parquet, or all analytics as JSON."""
     found = view_of(request, resources, caller, portfolio_id)
-    if found is None or kind not in ("csv", "parquet", "json"):
+    if found is None or kind not in FILES:
         raise NotFoundException(f"there is no file of kind {kind}")
     view, _ = found
     name = f"ridgeline_{portfolio_id[:8]}_{view.composed.market.session}.{kind}"
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
     if kind == "json":
         body = msgspec.json.encode(described(view.composed))
-        return answer(request, body, MediaType.JSON, headers=headers)
-    files: dict[str, tuple[Literal["csv", "parquet"], str]] = {
-        "csv": ("csv", "text/csv"),
-        "parquet": ("parquet", "application/vnd.apache.parquet"),
-    }
-    return answer(request, as_file(view.lots, files[kind][0]), files[kind][1], headers=headers)
+    else:
+        body = as_csv(view.lots) if kind == "csv" else as_parquet(view.lots)
+    return answer(request, body, FILES[kind], headers=headers)
 
 
 @get(f"{PATH}/report", sync_to_thread=True, include_in_schema=False)
