@@ -6,6 +6,7 @@
 import json
 import sys
 import tempfile
+import time
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -29,6 +30,7 @@ VARAQ,80,35.50,2024-02-05
 CASH_USD,5000,1.00,2024-01-05
 """
 SHORTEST, WIDEST = 2, 24  # entries that an example shows of a list, and of a mapping
+ADMIN = "/api/v1/admin"
 V1, ONE, MANY = "/api/v1", "/api/v1/analytics/portfolio/{portfolio_id}", "/api/v1/analytics/aggregate"
 FLOWS = f"{V1}/portfolios/{{portfolio_id}}/equity-changes"
 FLOW = {"change_type": "CONTRIBUTION", "amount": 2500, "change_date": "2024-06-26", "notes": "Bonus"}
@@ -108,6 +110,25 @@ CALLS = (
     ("DELETE", f"{V1}/positions/{{position_id}}", {}),
     ("DELETE", f"{V1}/portfolios/{{new_id}}", {}),
 )
+RUN = f"{ADMIN}/batch/{{run_id}}"
+HISTORY = f"{ADMIN}/batch/history"
+# Each start waits for the run before it; what is cancelled is under way.
+ADMIN_CALLS = (
+    ("POST", f"{ADMIN}/batch/trigger/correlations", {}),
+    ("POST", f"{ADMIN}/batch/trigger/market-data", {}),
+    ("POST", f"{ADMIN}/symbol-batch/run", {"params": {"target_date": str(LAST)}}),
+    ("POST", f"{ADMIN}/portfolio-refresh/run", {"params": {"portfolio_id": "{portfolio_id}"}}),
+    ("POST", f"{ADMIN}/batch/trigger/company-profiles", {}),
+    ("POST", f"{RUN}/cancel", {}),
+    ("POST", f"{RUN}/retry-failed", {}),
+    ("POST", f"{ADMIN}/batch/run", {"params": {"portfolio_id": "{portfolio_id}"}}),
+    ("GET", f"{ADMIN}/batch/run/current", {}),
+    ("GET", f"{RUN}/events", {}),
+    *(("GET", f"{ADMIN}/{job}/status", {}) for job in ("batch", "symbol-batch", "portfolio-refresh")),
+    *(("GET", f"{ADMIN}/{tail}", {}) for tail in ("cache/status", "onboarding/queue", "data/freshness")),
+    *(("GET", f"{ADMIN}/batch/{tail}", {}) for tail in ("failures", "data-quality")),
+    *(("GET", f"{HISTORY}{tail}", {}) for tail in ("", "/summary", "/{run_id}", "/{run_id}/logs")),
+)
 # Where later calls find the ids that earlier answers gave.
 REMEMBERED = {
     f"{V1}/onboarding/create-portfolio": {"upload_id": ("portfolio_id",)},
@@ -119,10 +140,23 @@ REMEMBERED = {
 }
 
 
+def wait(client):
+    """Wait until no job is running, for those that were started in processes of their own."""
+    until = time.monotonic() + 120
+    while time.monotonic() < until:
+        runs = client.get(HISTORY).json()["runs"]
+        if all(run["status"] != "running" for run in runs):
+            return
+        time.sleep(0.2)
+    raise AssertionError("a job does not end")
+
+
 def record(client, known):
     """Make every call and return what was sent and answered, by method and path of the document."""
     examples = {}
-    for method, path, sent in CALLS:
+    for method, path, sent in (*CALLS, *ADMIN_CALLS):
+        if method == "POST" and path.startswith(ADMIN) and not path.endswith("/cancel"):
+            wait(client)
         filled = json.loads(_fill(json.dumps(sent), known))
         files = {"csv_file": ("positions.csv", CSV.encode(), "text/csv")} if "form" in filled else None
         answer = client.request(
@@ -134,7 +168,9 @@ def record(client, known):
             files=files,
         )
         assert answer.is_success, f"{method} {path}: {answer.status_code} {answer.text}"
-        if method == "POST":
+        if method == "POST" and path.startswith(ADMIN) and not path.endswith("/cancel"):
+            known["run_id"] = answer.json()["batch_run_id"]
+        elif method == "POST":
             known |= {name: _at(answer.json(), place) for name, place in REMEMBERED.get(path, {}).items()}
         key = (
             f"{method} {path.replace('{history_id}', '{portfolio_id}').replace('{new_id}', '{portfolio_id}')}"

@@ -1,5 +1,6 @@
 """What a composed portfolio was and did, as wire records; reads the lake, so never on the event loop."""
 
+from collections.abc import Iterable
 from datetime import date
 from typing import Any
 
@@ -72,29 +73,8 @@ def replayed_window(store: Store, composed: Composed, start: date, end: date) ->
         raise ApiError(400, "replay_window", detail)
     book, rows = composed.market.book, composed.holdings.rows
     symbols = [book.symbols[row] for row in rows]
-    before: date = clock.sessions_until(start, 2)[0].item()
-    prices = store.read(
-        "prices",
-        release=book.release,
-        columns=("symbol", "session", "close", "adj_close", "volume"),
-        symbols={*symbols, *PROXIES.values()},
-        sessions=(before, end),
-    )
-    panel = build_panel(prices, clock.sessions_between(before, end))
-    n = len(window)
-    nothing = np.full(n, np.nan)
-
-    def returns_of(names: Any) -> FloatArray:
-        places = [panel.row(name) for name in names]
-        return np.array([nothing if row is None else panel.returns[row, -n:] for row in places]).reshape(
-            -1, n
-        )
-
-    proxies = returns_of(PROXIES.values())
-    if not np.isfinite(proxies).all():
-        detail = f"the factor proxies lack prices between {start} and {end}; choose another window"
-        raise ApiError(400, "replay_window", detail)
-    found = replay(composed.holdings, returns_of(symbols), book.loadings[rows], proxies)
+    own, proxies = _window_returns(store, composed, symbols, window)
+    found = replay(composed.holdings, own, book.loadings[rows], proxies)
     total = float(found.pnl[-1])
     data = ReplayData(
         start=window[0].item(),
@@ -109,6 +89,34 @@ def replayed_window(store: Store, composed: Composed, start: date, end: date) ->
         },
     )
     return ReplayAnswer(**served(composed, found.coverage), data=data)
+
+
+def _window_returns(
+    store: Store, composed: Composed, symbols: list[str], window: DateArray
+) -> tuple[FloatArray, FloatArray]:
+    """Return the returns of symbols and of the factor proxies over a window, ``(n, n_sessions)`` each."""
+    start, end = window[0].item(), window[-1].item()
+    before: date = clock.sessions_until(start, 2)[0].item()
+    prices = store.read(
+        "prices",
+        release=composed.market.book.release,
+        columns=("symbol", "session", "close", "adj_close", "volume"),
+        symbols={*symbols, *PROXIES.values()},
+        sessions=(before, end),
+    )
+    panel = build_panel(prices, clock.sessions_between(before, end))
+    n, nothing = len(window), np.full(len(window), np.nan)
+
+    def returns_of(names: Iterable[str]) -> FloatArray:
+        places = [panel.row(name) for name in names]
+        rows = [nothing if row is None else panel.returns[row, -n:] for row in places]
+        return np.array(rows).reshape(-1, n)
+
+    proxies = returns_of(PROXIES.values())
+    if not np.isfinite(proxies).all():
+        detail = f"the factor proxies lack prices between {start} and {end}; choose another window"
+        raise ApiError(400, "replay_window", detail)
+    return returns_of(symbols), proxies
 
 
 def _stored(
