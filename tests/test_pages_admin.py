@@ -148,6 +148,26 @@ def test_a_run_is_canceled_after_asking(browser, url, ledger, by_hand):
         page.get_by_text("canceled by local").first.wait_for()
 
 
+def test_what_is_open_stays_open_when_the_stream_begins_anew(browser, url, by_hand):
+    streams = []
+
+    def cut_off_first(route):
+        streams.append(route.request.url)
+        if len(streams) > 1:
+            return route.continue_()
+        return route.fulfill(content_type="text/event-stream", body="retry: 1500\n\n")
+
+    with visiting(browser, url) as page:
+        page.route("**/admin/events", cut_off_first)
+        page.goto("/admin")
+        card = panel(page, "Portfolio refresh")
+        card.get_by_text("Cancel…").click()
+        by_hand.update_phase_progress("prices", 20)
+        card.get_by_text("20 of 40 symbols").first.wait_for()
+        assert card.get_by_role("button", name="Cancel portfolio refresh").is_visible()
+        assert len(streams) == 2
+
+
 def test_what_cannot_be_started_is_said(browser, url, by_hand):
     with visiting(browser, url) as page:
         page.goto("/admin")
