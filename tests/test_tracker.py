@@ -13,13 +13,12 @@ import pytest
 
 from service.errors import FailedError
 from service.jobs import tracker as module
+from service.jobs.log_capture import ActivityLogHandler, captured
 from service.jobs.tracker import (
-    ActivityLogHandler,
     BatchRunTracker,
     CancelledError,
     Trigger,
     begin,
-    captured,
     failing,
 )
 from service.run_status import percent, run_status
