@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
+from shutil import copytree
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,6 +17,7 @@ from bench.collected_night import measure_night
 from bench.factor_peers import N_FITS
 from bench.markets import Market, fill_real_store, fill_store, make_market
 from bench.portfolio_peers import make_account
+from bench.refresh import measure_refresh
 from bench.report import Latency, Limit, Ratio, Results
 from bench.rivals import BETAS, GAPS, HISTORY, NO_GAPS, OURS, PORTFOLIO, RIVALS, STYLES, TARGETS
 from bench.service_load import Load, measure_load, measure_peer
@@ -34,11 +36,14 @@ class Sizes(NamedTuple):
     correlation: tuple[int, ...]
     portfolio: tuple[int, ...]
     rounds: int
+    refresh: int
     load: Load
 
 
-FULL = Sizes(5_000, 60, 500, 3, (500, 2_000), (50, 500, 5_000), 5, Load((50, 5_000), 160, 200, 400, 5))
-QUICK = Sizes(60, 4, 20, 1, (40,), (50,), 1, Load((10,), 4, 16, 4, 1))
+FULL = Sizes(
+    5_000, 60, 500, 3, (500, 2_000), (50, 500, 5_000), 5, 10_000, Load((50, 5_000), 160, 200, 400, 5)
+)
+QUICK = Sizes(60, 4, 20, 1, (40,), (50,), 1, 20, Load((10,), 4, 16, 4, 1))
 
 
 class Case(NamedTuple):
@@ -68,6 +73,10 @@ def measure(sizes: Sizes, store_path: Path) -> Results:
         _say("the night's steps")
         nightly.compute(store, market.panel.sessions)
         steps = timing.steps(lambda: nightly.compute(store, market.panel.sessions), rounds=3 * sizes.rounds)
+    _say(f"a night of {sizes.refresh:,} portfolios")
+    many = store_path.with_name("refresh")
+    copytree(store_path, many)
+    refreshed = measure_refresh(many, sizes.refresh)
     _say("nights with a source, in a process of its own")
     night = measure_night(store_path, sizes.rounds)
     latencies, ratio = _service(sizes.load, store_path, market.panel.symbols)
@@ -79,6 +88,8 @@ def measure(sizes: Sizes, store_path: Path) -> Results:
         Limit("a night, from fetched payloads to its release, two cores", 1e3 * night.wall, "ms", 2_000),
         Limit("the same, processor time", 1e3 * night.processor, "ms", 2_000),
         Limit("what tracks it", 100 * night.tracker / night.wall, "% of it", 2),
+        Limit(f"refresh of {sizes.refresh:,} portfolios, all cores", 1e3 * refreshed.seconds, "ms", 10_000),
+        Limit("peak memory of that refresh", refreshed.peak_bytes / 1e6, "MB", 3_000),
         Limit("`ridgeline --help`", 1e3 * start_up, "ms", 300),
     ]
     return Results([*ratios, ratio], limits, steps, first_calls, latencies)

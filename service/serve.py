@@ -1,14 +1,13 @@
 """Runs the service: a socket, one process, one event loop."""
 
 import gc
-import ipaddress
 import logging
 import socket
 
 import uvicorn
 
 from service.api.app import create_app
-from service.api.auth import has_keys
+from service.api.auth import has_keys, is_loopback
 from service.api.resources import make_resources
 from service.errors import UsageError
 from service.settings import Settings
@@ -36,14 +35,6 @@ def bind(settings: Settings) -> socket.socket:
     except OSError as error:
         raise UsageError(f"cannot listen on {settings.host}:{settings.port}: {error.strerror}") from error
     return bound
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches an address."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def serve(store: Store, settings: Settings, bound: socket.socket) -> None:

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from storage.micros import UNITS, Micros
 
-AT_ONCE = 8_192
+AT_ONCE = 1_000
 DTYPES = {
     sa.Text: pl.String,
     sa.Integer: pl.Int64,

@@ -17,6 +17,7 @@ from storage.migrations import migrate
 from storage.portfolios import Portfolios
 from storage.position_queries import PositionQueries
 from storage.position_sectors import PositionSectors
+from storage.providers import Providers
 from storage.run_log import RunLog
 from storage.runs import Runs
 from storage.symbol_queue import SymbolQueue
@@ -48,6 +49,8 @@ class Ledger(Database):
         The sector that each position is tagged with.
     equity_changes : EquityChanges
         Money put into portfolios and taken out.
+    providers : Providers
+        How the providers stand that jobs have asked.
     symbol_queue : SymbolQueue
         Symbols that wait to be fetched for the first time.
     """
@@ -55,7 +58,7 @@ class Ledger(Database):
     def __init__(self, url: sa.URL) -> None:
         super().__init__(url)
         self.symbols, self.runs, self.run_log = Symbols(self), Runs(self), RunLog(self)
-        self.failures = Failures(self)
+        self.failures, self.providers = Failures(self), Providers(self)
         self.api_keys, self.portfolios = ApiKeys(self), Portfolios(self)
         self.positions, self.equity_changes = PositionQueries(self), EquityChanges(self)
         self.position_sectors = PositionSectors(self)

@@ -180,3 +180,13 @@ _unique_where(
     where=failures.c.resolved_at.is_(None),
 )
 sa.Index("failures_by_time", failures.c.updated_at)
+
+providers = sa.Table(
+    "providers",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("windows", sa.JSON, nullable=False),
+    sa.Column("outages", sa.Integer, nullable=False),
+    sa.Column("left_alone_until", sa.Text),
+    sa.Column("noted_at", sa.Text, nullable=False),
+)

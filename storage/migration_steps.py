@@ -194,10 +194,21 @@ LATE_SALES_OF_PARTS = ("ALTER TABLE positions ADD COLUMN held_session DATE",)
 
 SECTORS_OF_POSITIONS = ("ALTER TABLE positions ADD COLUMN sector TEXT",)
 
+PROVIDERS = (
+    """CREATE TABLE providers (
+        name TEXT NOT NULL PRIMARY KEY,
+        windows JSON NOT NULL,
+        outages INTEGER NOT NULL,
+        left_alone_until TEXT,
+        noted_at TEXT NOT NULL
+    )""",
+)
+
 STEPS = (
     TABLES_OF_THE_BATCH,
     TABLES_OF_THE_SERVICE,
     WATCHING_JOBS,
     LATE_SALES_OF_PARTS,
     SECTORS_OF_POSITIONS,
+    PROVIDERS,
 )

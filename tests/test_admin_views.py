@@ -32,6 +32,7 @@ def started(ledger, job_type="symbol_batch", **options):
     tracker = BatchRunTracker(ledger)
     tracker.start(job_type, PHASES, trigger=Trigger("ann"), **options)
     tracker.start_phase("one", "First Phase", 10, "symbols")
+    tracker.get_activity_log()  # which writes what is to be read
     return tracker
 
 

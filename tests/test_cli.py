@@ -22,6 +22,7 @@ COMMANDS = [
     "backfill",
     "symbol show",
     "portfolio analyze",
+    "portfolio report",
     "sql",
     "status",
     "compact",

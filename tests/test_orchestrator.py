@@ -147,7 +147,7 @@ def test_profiles_of_what_is_held_are_fetched(tmp_path):
         summaries = {each.phase_id: each.summary for each in store.ledger.run_log.phases(outcome.run_id)}
     assert summaries["phase_0"] == "profiles of 2 symbols"
     assert summaries["phase_2"] == "no source of statements is configured"
-    assert status.status == "completed"
+    assert status.status == "partial"  # nobody has NOSUCH
 
 
 def test_prices_that_cannot_be_had_make_it_partial(store, tmp_path):

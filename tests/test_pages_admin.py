@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
@@ -17,6 +18,7 @@ from service.admin.data_quality import data_quality
 from service.admin.durations import usual_seconds
 from service.jobs.tracker import BatchRunTracker, Trigger
 from service.run_status import elapsed
+from storage.providers import ProviderNote
 from storage.store import open_store
 
 TODAY = simulated_store.sessions_after(simulated_store.LAST, 20)[-1]
@@ -146,6 +148,26 @@ def test_a_run_is_canceled_after_asking(browser, url, ledger, by_hand):
         page.get_by_text("canceled by local").first.wait_for()
 
 
+def test_what_is_open_stays_open_when_the_stream_begins_anew(browser, url, by_hand):
+    streams = []
+
+    def cut_off_first(route):
+        streams.append(route.request.url)
+        if len(streams) > 1:
+            return route.continue_()
+        return route.fulfill(content_type="text/event-stream", body="retry: 1500\n\n")
+
+    with visiting(browser, url) as page:
+        page.route("**/admin/events", cut_off_first)
+        page.goto("/admin")
+        card = panel(page, "Portfolio refresh")
+        card.get_by_text("Cancel…").click()
+        by_hand.update_phase_progress("prices", 20)
+        card.get_by_text("20 of 40 symbols").first.wait_for()
+        assert card.get_by_role("button", name="Cancel portfolio refresh").is_visible()
+        assert len(streams) == 2
+
+
 def test_what_cannot_be_started_is_said(browser, url, by_hand):
     with visiting(browser, url) as page:
         page.goto("/admin")
@@ -187,6 +209,28 @@ def test_the_quality_of_the_data(browser, url, path):
         figures = page.locator(".figures").first.inner_text()
         assert f"{report.price_coverage_pct:.1f}%" in figures
         assert "NOSUCH" in page.locator("#missing_prices + p").inner_text()
+
+
+def test_providers(browser, url, path, tmp_path):
+    with visiting(browser, url) as page:
+        page.goto("/admin")
+        row = page.get_by_role("region", name="Providers, a table").locator("tbody tr")
+        assert row.inner_text().startswith("simulated\tprices, profiles\ton this machine")
+    windows = [{"rate": "50/h", "limit": 50, "seconds": 3600.0, "used": 12}]
+    now = datetime.now(UTC)
+    later = (now + timedelta(hours=1)).isoformat().replace("+00:00", "Z")
+    with open_store(tmp_path / "store") as store:
+        store.ledger.providers.note([ProviderNote("tiingo", windows, 10, later, now.isoformat())])
+    with (
+        serving(tmp_path / "store", RIDGELINE_PROVIDERS="tiingo,eodhd") as other,
+        visiting(browser, other) as page,
+    ):
+        page.goto("/admin")
+        told = page.get_by_role("row", name="tiingo").inner_text()
+        assert "open left alone until" in told
+        assert "38 of 50/h" in told
+        assert "not asked yet" in page.get_by_role("row", name="eodhd").inner_text()
+        assert keep_pictures(page, "admin-providers") == []
 
 
 def test_the_median_of_the_seven_before(ledger):

@@ -15,6 +15,7 @@ from service_process import serving, upload
 
 from service.cli.progress import TerminalProgress
 from service.csv_import.errors import MENDING, MESSAGES
+from service.jobs.dispatch import begun
 from service.jobs.symbol_onboarding import process_symbols
 from service.providers.files import FilesSource
 from service.providers.sources import Sources
@@ -175,6 +176,24 @@ def test_a_failure_and_a_second_try(browser, url, path, prices, tmp_path):
         page.get_by_role("heading", name="Setting Up Your Portfolio").wait_for()
         process(path, tmp_path / "late.csv")
         page.get_by_role("heading", name="Portfolio Setup Complete!").wait_for()
+
+
+def test_a_run_of_a_portfolio_that_failed_is_done_again(browser, url, path):
+    portfolio_id = stored(url, KNOWN, "Interrupted")
+    with open_store(path) as store:
+        run = begun(store.ledger, "legacy_batch", by="ann", scope={"portfolio_ids": [portfolio_id]})
+        store.ledger.runs.finish(run.run_id, "failed", error="the disk was full")
+    with visiting(browser, url) as page:
+        page.goto(f"/portfolios/{portfolio_id}/setup")
+        page.get_by_role("heading", name="Setup Interrupted").wait_for()
+        page.get_by_role("button", name="Retry Setup").click()
+        page.get_by_role("heading", name="Setting Up Your Portfolio").wait_for()
+        page.locator("#progress[data-terminal=yes]").wait_for(timeout=60_000)
+        assert page.get_by_role("heading", name="Setup Interrupted").is_hidden()
+    with open_store(path) as store:
+        again, first = store.ledger.runs.history("legacy_batch", portfolio_id=portfolio_id, limit=5)
+    assert (first.run_id, first.status) == (run.run_id, "failed")
+    assert again.status in ("completed", "partial")
 
 
 def test_a_portfolio_that_is_not_there_is_given_up_after_a_while(browser, url):

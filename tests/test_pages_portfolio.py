@@ -3,7 +3,6 @@
 import io
 import re
 import subprocess
-import time
 from pathlib import Path
 from shutil import copytree
 
@@ -13,7 +12,7 @@ import pytest
 from accessibility import faults_of, focus_order
 from browsers import keep_pictures, visiting
 from owners import NOBODY, NOON
-from service_process import COMMAND, serving, upload
+from service_process import COMMAND, processor_seconds, serving, upload
 
 from service.pages.formats import money, points
 from service.pages.views import DRAWINGS
@@ -116,11 +115,11 @@ def test_500_lots_are_rendered_quickly_and_weigh_little(browser, url, client, bi
     for n in range(3):  # a new equity makes everything anew
         portfolio_id = big.rpartition("/")[2]
         client.put(f"/api/v1/portfolios/{portfolio_id}", json={"equity_balance": 90_000_001 + n})
-        start = time.perf_counter()
+        start = processor_seconds(url.pid)
         answer = client.get(big)
-        took.append(time.perf_counter() - start)
+        took.append(processor_seconds(url.pid) - start)
     assert answer.text.count("<tr data-kind") == 500
-    assert min(took) <= 0.3
+    assert sorted(took)[1] <= 0.3
     with visiting(browser, url) as page:
         page.goto(big, wait_until="networkidle")
         loaded = page.evaluate(
@@ -237,19 +236,10 @@ def test_nobody_finds_what_is_not_theirs(client, here):
 def test_the_keyboard_reaches_everything_in_order(browser, url, here):
     with visiting(browser, url) as page:
         page.goto(here)
-        order = focus_order(page, 9)
-        names = [name for name, _ in order]
-        assert names == [
-            "Skip to the content",
-            "ridgeline",
-            "Portfolios",
-            "New portfolio",
-            "Report",
-            "CSV",
-            "Parquet",
-            "JSON",
-            "Set-up",
-        ]
+        pages = page.locator("nav a").all_inner_texts()
+        order = focus_order(page, 2 + len(pages) + 5)
+        files = ["Report", "CSV", "Parquet", "JSON", "Set-up"]
+        assert [name for name, _ in order] == ["Skip to the content", "ridgeline", *pages, *files]
         assert all(outlined for _, outlined in order)
         page.goto(here)
         page.keyboard.press("Tab")

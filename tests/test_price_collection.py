@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from datetime import date
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from threading import Thread
+from threading import Thread, Timer
 from typing import Any
 
 import polars as pl
@@ -18,12 +18,14 @@ from service import clock
 from service.cli.app import run as command
 from service.errors import FailedError, UsageError
 from service.ingest import ingest_prices
+from service.jobs.nightly import run_night
 from service.jobs.progress import Silent
 from service.jobs.session_batch import Outcome
 from service.jobs.symbol_batch import FAILURES, JOB, run_symbol_batch
 from service.providers.outcomes import Failed
 from service.providers.simulated import simulate
 from service.settings import Settings
+from storage.errors import Locked
 from storage.schemas import tables_of
 from storage.store import Store, open_store
 
@@ -305,3 +307,30 @@ def test_of_two_batches_at_once_one_is_refused(store: Store, capsys: pytest.Capt
     store.ledger.runs.start(JOB)
     assert command(["batch", "run", "--store", str(store.path)]) == 5
     assert "already running" in capsys.readouterr().err
+
+
+def test_nights_with_the_ledger_in_postgresql(postgres_url: str, tmp_path: Path) -> None:
+    with open_store(tmp_path / "store", ledger_url=postgres_url) as store:
+        store.ledger.symbols.register([name for name in MARKET.symbols if name != NEW], "simulated")
+        night(store, Feed(MARKET, DAYS[AT - 1]))
+        done = night(store, Feed(MARKET, EX, failing={SOME: DOWN}))
+        assert (done.sessions, done.prices["ended"], done.prices["restated"]) == ([str(EX)], 2, 2)
+        assert store.ledger.symbols.ids().keys() - store.ledger.symbols.active() == {OLD, DELISTED}
+        assert [each.item_id for each in store.ledger.failures.newest(FAILURES, is_open=True)] == [SOME]
+
+
+def test_a_night_beside_a_batch_that_runs_already(
+    sample_store: Path, tmp_path: Path, webhook: tuple[str, list[bytes]]
+) -> None:
+    settings = Settings(ny_time="2024-06-28T21:00", alert_webhook_url=webhook[0])
+    with open_store(shutil.copytree(sample_store, tmp_path / "copy")) as store:
+        running = store.ledger.runs.start(JOB)
+        ending = Timer(1.0, lambda: store.ledger.runs.finish(running.run_id, "completed"))
+        ending.start()
+        done = run_night(store, settings, Silent())
+        ending.join()
+        assert (done.symbol_batch, done.status) == (None, "completed")
+        assert webhook[1] == []
+        with store.writing("symbol", owner="somebody"), pytest.raises(Locked):
+            run_night(store, settings, Silent())
+    assert b"the night's work failed: the symbol layer is being written by somebody" in webhook[1][0]

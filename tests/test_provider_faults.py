@@ -112,6 +112,7 @@ def test_what_passes_is_tried_again(market: MarketServer, name: str, fault: Faul
         (answering(200, "{}"), "bad_payload", 1),
         (answering(200, "null"), "bad_payload", 1),
         (answering(200, ""), "bad_payload", 1),
+        (Fault(body="Date,Open,Close\n2024-05-06,1,1\n", kind="text/csv"), "bad_payload", 1),
         (answering(200, "[[1, 2], 3]"), "bad_payload", 1),
         (answering(200, '[{"date": "someday"}]'), "bad_payload", 1),
         (answering(200, '{"detail": "Error: you have run over your hourly limit"}'), "rate_limited", 1),

@@ -118,6 +118,14 @@ def test_a_later_split_is_taken_back_from_yahoo(market: MarketServer) -> None:
     assert found.actions.is_empty()
 
 
+@pytest.mark.parametrize("name", ["massive", "yahoo"])
+@pytest.mark.parametrize("change", [date(2024, 3, 7), date(2024, 10, 31)])
+def test_time_stamps_over_a_change_of_the_clocks(market: MarketServer, name: str, change: date) -> None:
+    days = weekdays(change, 4)
+    market.listings["AAA"] = Listing([Bar(day, 10.0) for day in days])
+    assert fetched(market, name, "AAA", (days[0], days[-1])).prices["session"].to_list() == days
+
+
 def test_pence(market: MarketServer) -> None:
     market.listings["VOD"] = Listing([Bar(day, 0.72) for day in DAYS], dividends={PAID: 0.04}, currency="GBp")
     found = fetched(market, "yahoo", "VOD")

@@ -76,6 +76,8 @@ def test_closing_ends_the_child(spec):
     pid = renderer._child.pid
     renderer.close()
     assert ends(pid)
+    with pytest.raises(FailedError, match="the process that renders charts ended"):
+        renderer.svg(spec)
 
 
 def test_no_child_outlives_its_service():

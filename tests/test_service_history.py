@@ -45,7 +45,7 @@ def portfolio_id(path):
 
 @pytest.fixture(scope="module")
 def client(path, portfolio_id):
-    with serving(path) as url, httpx.Client(base_url=f"{url}/api/v1", timeout=30) as client:
+    with serving(path) as url, httpx.Client(base_url=f"{url}/api/v1", timeout=60) as client:
         empty = client.get(f"/analytics/portfolio/{portfolio_id}/performance").json()
         assert (empty["available"], empty["metadata"]["reason"]) == (False, "fewer_than_two_returns")
         assert client.post(f"/portfolios/{portfolio_id}/calculate").status_code == 200
@@ -140,6 +140,37 @@ def test_what_if_nothing_changes(client, get, portfolio_id):
     before, after = body["before"], body["after"]
     assert before["factor_exposures"]["factors"] == after["factor_exposures"]["factors"]
     assert before["overview"]["net_asset_value"] == get("overview")["net_asset_value"]
+
+
+PARTS = {
+    "overview": "overview",
+    "factor-exposures": "factor_exposures",
+    "volatility": "volatility",
+    "risk": "risk",
+    "concentration": "concentration",
+    "sector-exposure": "sector_exposure",
+    "stress-test": "stress_test",
+}
+OF_THE_ACCOUNT = {"portfolio_id", "equity_balance", "last_updated", "pnl"}
+
+
+@pytest.mark.parametrize("alone", [False, True])
+def test_what_if_answers_what_a_stored_portfolio_answers_to_the_last_bit(client, get, portfolio_id, alone):
+    trades = [
+        {"symbol": "SPY", "quantity": 100, "entry_price": 100},
+        {"symbol": "BERAQ", "quantity": -50, "entry_price": 60},
+        {"symbol": "CASH_USD", "quantity": 1000, "entry_price": 1, "kind": "cash"},
+    ]
+    nav = get("overview")["net_asset_value"]
+    body = (
+        {"trades": trades, "equity_balance": nav} if alone else {"trades": [], "portfolio_id": portfolio_id}
+    )
+    after = client.post("/analytics/what-if", json=body).json()["after"]
+    for tail, name in PARTS.items():
+        stored, tried = get(tail), after[name]
+        shared = stored.keys() - OF_THE_ACCOUNT
+        assert {key: tried[key] for key in shared} == {key: stored[key] for key in shared}, tail
+    assert after["overview"]["pnl"]["unrealized_pnl"] == get("overview")["pnl"]["unrealized_pnl"]
 
 
 def test_what_if_the_short_is_covered_and_a_name_bought(client, get, path, portfolio_id):

@@ -19,7 +19,7 @@ UNKNOWN = f"{KNOWN}NOSUCH,5,10.00,2024-01-05\n"
 
 @pytest.fixture(scope="module")
 def client(store):
-    with serving(store) as url, httpx.Client(base_url=url) as client:
+    with serving(store) as url, httpx.Client(base_url=url, timeout=60) as client:
         yield client
 
 
@@ -85,6 +85,13 @@ def test_row_errors_come_nested_and_flat(client):
         "Symbol",
     )
     assert upload(client, KNOWN, account_name="Rows").status_code == 201  # the name stayed free
+
+
+def test_an_exit_price_without_its_date_is_stored_with_a_warning(client):
+    csv = f"{KNOWN.splitlines()[0]},Exit Price Per Share\nSPY,1,1.00,2024-01-05,9.5\nTLT,1,1.00,2024-01-05,\n"
+    answer = upload(client, csv, account_name="Warned")
+    assert answer.status_code == 201
+    assert answer.json()["warnings"] == ["SPY has an exit price and no exit date; it counts as open"]
 
 
 def test_a_taken_account_name(client):

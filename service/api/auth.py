@@ -1,5 +1,6 @@
 """Who is calling, and whether they may: API keys by header, scopes by route."""
 
+import ipaddress
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -44,6 +45,11 @@ class Doorkeeper:
     def caller(self, secret: str | None) -> Caller | None:
         """Return who a secret belongs to, None for nobody."""
         return self._remembered(("secret", secret), lambda: self._looked_up(secret))
+
+    def visitor(self, scope: Scope) -> Caller | None:
+        """Return who a request without a session comes from, None for nobody we know."""
+        secret = secret_of(scope)
+        return self.caller(secret) if secret is not None or is_at_home(scope) else None
 
     def holder(self, key_id: str) -> Caller | None:
         """Return who a key belongs to, None when it opens nothing any more."""
@@ -95,7 +101,7 @@ class Admission:
         await self._app(scope, receive, send)
 
     def _admitted(self, scope: Scope, wanted: str) -> Caller:
-        caller = self._doorkeeper.caller(secret_of(scope))
+        caller = self._doorkeeper.visitor(scope)
         if caller is None:
             raise NotAuthorizedException("give a valid key in X-API-Key or as a Bearer token")
         if wanted not in caller.scopes:
@@ -107,6 +113,27 @@ class Admission:
 def admitting(doorkeeper: Doorkeeper) -> Middleware:
     """Return the middleware for routes that need a key; a function, for routers copy what they are given."""
     return lambda app: Admission(app, doorkeeper)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches an address."""
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def is_at_home(scope: Scope) -> bool:
+    """Whether a request comes from this machine by its own name, and not from another site in its browser.
+
+    A service that needs no key would else serve whoever has a page open there: a name of theirs may lead to
+    the loopback address, and a form of theirs may be sent there.
+    """
+    headers = dict(scope["headers"])
+    host = headers.get(b"host", b"").decode("latin-1").lower()
+    name = host if host.endswith("]") else host.rpartition(":")[0] or host
+    site = headers.get(b"sec-fetch-site", b"none")
+    return is_loopback(name) and (scope.get("method") in READING or site in (b"none", b"same-origin"))
 
 
 def secret_of(scope: Scope) -> str | None:

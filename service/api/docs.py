@@ -22,6 +22,7 @@ GENERAL = {
     "as_of_date": "Only the newest session is served; leave the date out",
     "factors": "There is no such factor; detail lists those that there are",
     "fields": "There is no such field; detail lists those that there are",
+    "invalid_format": "There is no such format; detail names those that there are",
     "queue_full": "As many new symbols wait as may; ask again when some have arrived",
     "last_active_portfolio": "An owner keeps at least one active portfolio; enter another one first",
     "min_overlap": "More common sessions are asked for than sessions; lower min_overlap",

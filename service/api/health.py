@@ -3,7 +3,9 @@
 from typing import Any
 
 import msgspec
+import numpy as np
 from litestar import Request, Response, get
+from litestar.openapi.datastructures import ResponseSpec
 
 from service.api.resources import Resources
 
@@ -25,7 +27,7 @@ class Ready(msgspec.Struct):
 
 
 class BookStatus(msgspec.Struct):
-    """The in-memory book."""
+    """The in-memory book, and how many analytics were answered from what was made before, or made anew."""
 
     initialized: bool
     initializing: bool
@@ -36,6 +38,10 @@ class BookStatus(msgspec.Struct):
     init_completed_at: str | None
     symbols_cached: int
     dates_cached: int
+    price_cache_stats: dict[str, int]
+    factor_cache_entries: int
+    db_fallback_count: int
+    cache_hit_count: int
 
 
 class HealthStatus(msgspec.Struct):
@@ -58,7 +64,12 @@ def live() -> Status:
     return Status("alive")
 
 
-@get("/health/ready", sync_to_thread=False, tags=["health"])
+@get(
+    "/health/ready",
+    sync_to_thread=False,
+    tags=["health"],
+    responses={503: ResponseSpec(Ready, False, "The first book is being loaded")},
+)
 def ready(request: Request[Any, Any, Any]) -> Response[Ready]:
     """Answer 200 once a book is loaded or there is known to be none, 503 before."""
     book = _resources(request).live
@@ -75,8 +86,9 @@ def ready(request: Request[Any, Any, Any]) -> Response[Ready]:
 @get("/health/status", sync_to_thread=False, tags=["health"])
 def status(request: Request[Any, Any, Any]) -> HealthStatus:
     """Describe the book, and why it could not be loaded."""
-    book = _resources(request).live
-    market, is_ready = book.market, book.state in ("ready", "empty")
+    resources = _resources(request)
+    book, answers = resources.live, resources.answers
+    is_ready, here = book.state in ("ready", "empty"), book.market.book if book.market else None
     return HealthStatus(
         status="healthy" if is_ready else book.state,
         ready=is_ready,
@@ -88,8 +100,12 @@ def status(request: Request[Any, Any, Any]) -> HealthStatus:
             init_error=book.error,
             init_started_at=book.started_at,
             init_completed_at=book.completed_at,
-            symbols_cached=len(market.book.symbols) if market else 0,
-            dates_cached=len(market.book.sessions) if market else 0,
+            symbols_cached=len(here.symbols) if here else 0,
+            dates_cached=len(here.sessions) if here else 0,
+            price_cache_stats={"returns": int(np.isfinite(here.returns).sum()) if here else 0},
+            factor_cache_entries=int(np.isfinite(here.betas).sum()) if here else 0,
+            db_fallback_count=answers.misses,
+            cache_hit_count=answers.hits,
         ),
     )
 

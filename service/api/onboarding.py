@@ -59,7 +59,10 @@ class NextStep(msgspec.Struct):
 
 
 class CreatedPortfolio(msgspec.Struct):
-    """A stored portfolio; ``pending_symbols`` are new, and join its analytics when they arrive."""
+    """A stored portfolio; ``pending_symbols`` are new, and join its analytics when they arrive.
+
+    ``warnings`` tell what was stored and yet looks wrong.
+    """
 
     portfolio_id: str
     portfolio_name: str
@@ -75,6 +78,7 @@ class CreatedPortfolio(msgspec.Struct):
     pending_symbols: list[str]
     snapshot_date: date | None
     price_date: date | None
+    warnings: list[str]
 
 
 @post(
@@ -144,6 +148,11 @@ def _answer(made: Created) -> CreatedPortfolio:
         pending_symbols=list(made.unknown),
         snapshot_date=portfolio.starting_session,
         price_date=portfolio.starting_session,
+        warnings=[
+            f"{lot.symbol} has an exit price and no exit date; it counts as open"
+            for lot in made.lots
+            if lot.exit_price is not None and lot.exit_date is None
+        ],
     )
 
 

@@ -87,7 +87,7 @@ def _show(outcome: "Outcome", as_json: bool) -> int:
 
     if as_json:
         print_json(outcome.as_dict())
-    elif not outcome.sessions and not outcome.skipped:
+    elif not outcome.sessions and not outcome.skipped and outcome.status == "completed":
         click.echo(f"nothing to do: release {outcome.release} is complete")
     else:
         shown = outcome.as_dict()

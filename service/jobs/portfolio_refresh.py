@@ -97,17 +97,11 @@ def refresh_portfolios(
         None of the sessions is computed, every portfolio failed, the symbol batch took too long, or the
         refresh itself did; nothing was published.
     """
-    if sessions is not None and sessions[0] > sessions[1]:
-        raise UsageError(
-            f"the first session {sessions[0]} is after the last one {sessions[1]}; exchange them"
-        )
-    if force and sessions is None:
-        raise UsageError("say which sessions are to be taken again, the first one and the last one")
+    _require_span(sessions, force=force)
     waits = portfolio_ids is None and sessions is None and is_symbol_batch_running(store.ledger)
-    patience = settings.symbol_batch_seconds if waits else 0.0
     tracker = BatchRunTracker(store.ledger, watcher=progress)
     scope = None if portfolio_ids is None else {"portfolio_ids": list(portfolio_ids)}
-    seconds = settings.portfolio_refresh_seconds + patience
+    seconds = settings.portfolio_refresh_seconds + (settings.symbol_batch_seconds if waits else 0.0)
     tracker.start(JOB, PHASES, trigger=trigger, scope=scope, seconds=seconds)
     outcome = RefreshOutcome(tracker.run_id)
     with failing(tracker, outcome):
@@ -117,8 +111,7 @@ def refresh_portfolios(
             work = Work(store, settings, tracker, writer, market)
             outcome.lacking = sessions_lacking(work, sessions)
             outcome.status = "partial" if outcome.lacking else "completed"
-            chosen = started(work, _chosen(store, portfolio_ids))
-            limit = settings.backfill_sessions
+            chosen, limit = started(work, _chosen(store, portfolio_ids)), settings.backfill_sessions
             if force and sessions is not None:
                 sessions = (sessions[0], max(sessions[1], drop(work, chosen, sessions[0])))
                 limit = ALL  # some of what was there would be worse than all of it, or none
@@ -130,6 +123,15 @@ def refresh_portfolios(
     items = (outcome.portfolios, len(outcome.failed))
     tracker.complete(outcome.status, items=items, summary=outcome.as_dict())
     return outcome
+
+
+def _require_span(sessions: Span | None, *, force: bool) -> None:
+    if sessions is not None and sessions[0] > sessions[1]:
+        raise UsageError(
+            f"the first session {sessions[0]} is after the last one {sessions[1]}; exchange them"
+        )
+    if force and sessions is None:
+        raise UsageError("say which sessions are to be taken again, the first one and the last one")
 
 
 def _wait(store: Store, settings: Settings, tracker: BatchRunTracker) -> None:
@@ -166,12 +168,18 @@ def _refreshed(
     done = [each.portfolio_id for each in chosen if each.portfolio_id not in failed]
     newest = date.fromisoformat(outcome.sessions[-1]) if outcome.sessions else None
     work.store.ledger.failures.record(outcome.run_id, JOB, newest, failed, succeeded=done)
-    for portfolio_id, message in list(outcome.failed.items())[:SAID]:
+    if failed:
+        _tell(work, outcome)
+
+
+def _tell(work: Work, outcome: RefreshOutcome) -> None:
+    """Say what portfolios failed with; ``FailedError`` when it is all that lacked snapshots."""
+    outcome.status, failed = "partial", outcome.failed
+    for portfolio_id, message in list(failed.items())[:SAID]:
         work.tracker.add_activity(f"portfolio {portfolio_id} failed: {message}", "error")
-    if not failed:
-        return
-    outcome.status = "partial"
     if len(failed) > ALERT_SHARE * outcome.portfolios:
         alert(work.settings, f"{len(failed)} of {outcome.portfolios} portfolios failed in the refresh")
     if not outcome.snapshots:
-        raise FailedError(f"every portfolio failed; the first with: {next(iter(outcome.failed.values()))}")
+        raise FailedError(
+            f"every portfolio that lacked snapshots failed; the first with: {next(iter(failed.values()))}"
+        )

@@ -171,18 +171,18 @@ class _Fetching:
     def _without_restated(
         self, prices: pl.DataFrame, actions: pl.DataFrame
     ) -> tuple[pl.DataFrame, pl.DataFrame]:
-        """Leave out what is stored already, and all of the symbols whose history has to be fetched anew."""
+        """Leave out what is stored already, from whichever source, and all of the symbols to fetch anew."""
         release = self.store.release()
         first = prices["session"].min()
         span = (first if isinstance(first, date) else self.target, self.target)
         stored = self.store.read("prices", release=release, sessions=span)
         known = self.store.read("corporate_actions", release=release)
-        events = actions.filter(pl.col("kind").is_in(EVENTS))
-        fresh = events.join(known, on=[*ACTION_KEY, "value"], how="anti", nulls_equal=True)
-        changed = (restated(prices, stored) | set(fresh["symbol"])) & self.last.keys()
+        news = actions.join(known, on=[*ACTION_KEY, "value", "new_symbol"], how="anti", nulls_equal=True)
+        events = news.filter(pl.col("kind").is_in(EVENTS))
+        changed = (restated(prices, stored) | set(events["symbol"])) & self.last.keys()
         self.done.restated |= changed
         other = ~pl.col("symbol").is_in(changed)
-        return lacking(prices.filter(other), stored), actions.filter(other)
+        return lacking(prices.filter(other), stored), news.filter(other)
 
 
 def _delisting(symbol: str, last: date, source: str) -> pl.DataFrame:

@@ -84,12 +84,8 @@ def rows_of(part: Part, session: np.datetime64, sources: Sources, counts: Counts
     day = sources.day(session.item())
     market, which = day.market, len(taken.which)
     counts.add("snapshots", which)
-    holdings = holdings_of_many(
-        market.book,
-        rows.open_lots(taken, market),
-        taken.snapshots.nav[taken.which],
-        option_rate=market.option_rate,
-    )
+    lots, nav = rows.open_lots(taken, market), taken.snapshots.nav[taken.which]
+    holdings = holdings_of_many(market.book, lots, nav, option_rate=market.option_rate)
     exposures = exposures_of_many(market.book, holdings)
     counts.add("exposures", which)
     volatilities = volatilities_of_many(market.book, holdings)
@@ -99,7 +95,7 @@ def rows_of(part: Part, session: np.datetime64, sources: Sources, counts: Counts
     stressed = stress_of_many(market.book, holdings)
     counts.add("stress", which)
     return {
-        "portfolio_snapshots": rows.snapshot_rows(taken, exposures, volatilities, rows.concentrations(taken)),
+        "portfolio_snapshots": rows.snapshot_rows(taken, exposures, volatilities),
         "position_values": rows.position_rows(taken),
         "portfolio_exposures": rows.exposure_rows(taken, exposures),
         "stress_results": rows.stress_rows(taken, holdings, stressed),

@@ -48,17 +48,11 @@ class Taken:
         return rows, place[self.lots.portfolio[rows]]
 
 
-def snapshot_rows(
-    taken: Taken, exposures: FactorExposures, volatilities: ManyVolatilities, hhi: FloatArray
-) -> pl.DataFrame:
+def snapshot_rows(taken: Taken, exposures: FactorExposures, volatilities: ManyVolatilities) -> pl.DataFrame:
     """Return one row a portfolio of the session."""
     found, which, ids = taken.snapshots, taken.which, taken.ids
     before = ids.to_frame().join(taken.last.snapshots, on="portfolio_id", how="left", maintain_order="left")
     returns = found.simple_return[which]
-    # A first snapshot begins the chain at 0; from a return that does not exist on there is none.
-    growth = 1.0 + before["time_weighted_return"].fill_null(np.nan).to_numpy()
-    is_first = before["session"].is_null().to_numpy()
-    chained = np.where(is_first, 0.0, growth * (1.0 + returns) - 1.0)
     money = {
         name: getattr(found, name)[which]
         for name in ("nav", "cash", "long", "short", "gross", "net", "pnl", "income", "flow")
@@ -77,9 +71,9 @@ def snapshot_rows(
             "unrealized_pnl": found.unrealized_pnl[which],
             "realized_pnl": found.realized_pnl[which],
             **sums,
-            "time_weighted_return": chained,
+            "time_weighted_return": _chained(before, returns),
             **_risk_columns(exposures, volatilities),
-            "hhi": hhi,
+            "hhi": _concentrations(taken),
             "n_positions": found.n_positions[which],
             "coverage": found.coverage[which],
             "quality": quality_text(found.quality[which]),
@@ -127,14 +121,6 @@ def open_lots(taken: Taken, market: Market) -> OpenLots:
         entry_price=values.entry_price[rows],
         terms=None if taken.terms is None else taken.terms.take(rows[taken.lots.kind[rows] == OPTION]),
     )
-
-
-def concentrations(taken: Taken) -> FloatArray:
-    """Return the Herfindahl–Hirschman index of each portfolio."""
-    rows, place = taken.open_rows()
-    value = np.where(taken.lots.kind[rows] == CASH, np.nan, taken.snapshots.lots.market_value[rows])
-    symbol = taken.held.lots["symbol"].gather(rows).to_physical().cast(pl.Int64).to_numpy()
-    return herfindahl_of_many(place, symbol, value, len(taken.which))
 
 
 def exposure_rows(taken: Taken, exposures: FactorExposures) -> pl.DataFrame:
@@ -185,6 +171,24 @@ def diversification_rows(taken: Taken, found: Diversification) -> pl.DataFrame:
             "n_symbols": found.n_symbols,
         }
     )
+
+
+def _chained(before: pl.DataFrame, returns: FloatArray) -> FloatArray:
+    """Go on from the time-weighted returns of the snapshots before: 0 in a first one.
+
+    From a return that does not exist on there is none.
+    """
+    growth = 1.0 + before["time_weighted_return"].fill_null(np.nan).to_numpy()
+    is_first = before["session"].is_null().to_numpy()
+    return np.where(is_first, 0.0, growth * (1.0 + returns) - 1.0)
+
+
+def _concentrations(taken: Taken) -> FloatArray:
+    """Return the Herfindahl–Hirschman index of each portfolio."""
+    rows, place = taken.open_rows()
+    value = np.where(taken.lots.kind[rows] == CASH, np.nan, taken.snapshots.lots.market_value[rows])
+    symbol = taken.held.lots["symbol"].gather(rows).to_physical().cast(pl.Int64).to_numpy()
+    return herfindahl_of_many(place, symbol, value, len(taken.which))
 
 
 def _risk_columns(exposures: FactorExposures, found: ManyVolatilities) -> dict[str, object]:

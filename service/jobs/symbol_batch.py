@@ -18,6 +18,7 @@ from service.book_loader import computed_sessions
 from service.errors import FailedError, UsageError
 from service.jobs.price_collection import Collected, collect_prices
 from service.jobs.progress import Progress
+from service.jobs.provider_notes import noting
 from service.jobs.reference_data import refresh_reference_data
 from service.jobs.session_batch import Outcome, SessionBatch
 from service.jobs.symbol_phases import PHASES
@@ -32,7 +33,7 @@ from storage.store import Store
 JOB = "symbol_batch"
 FAILURES = "symbol_prices"  # under which the ledger keeps what could not be collected
 MARKET = PROXIES["Market"]
-TOLERATED_SHARE = 0.1  # of the symbols may fail without the run being partial
+TOLERATED_SHARE = 0.1  # of all symbols may fail without the run being partial
 
 
 def run_symbol_batch(
@@ -76,7 +77,8 @@ def run_symbol_batch(
         computed, marks = computed_sessions(store, release), store.ledger.symbols.recompute_marks()
         return nightly_work(priced[priced <= target], computed, marks, limit=settings.backfill_sessions)
 
-    run = _Run(store, settings, BatchRunTracker(store.ledger, watcher=progress), plan)
+    tracker = BatchRunTracker(store.ledger, watcher=progress)
+    run = _Run(store, settings, tracker, plan, is_scoped=symbols is not None)
     run.tracker.start(
         JOB,
         PHASES,
@@ -129,14 +131,17 @@ class _Run:
     settings: Settings
     tracker: BatchRunTracker
     plan: Callable[[Release], Work]
+    is_scoped: bool = False
 
     def done(self, collect: Callable[[Outcome], None]) -> Outcome:
         """Collect; then plan, compute and publish under the lease."""
         outcome = Outcome(self.tracker.run_id)
         with failing(self.tracker, outcome):
-            collect(outcome)
+            with noting(self.store.ledger):
+                collect(outcome)
             self._compute(outcome)
-            has_failed = outcome.prices.get("failed", 0) > TOLERATED_SHARE * outcome.prices.get("symbols", 0)
+            tolerated = 0 if self.is_scoped else TOLERATED_SHARE * outcome.prices.get("symbols", 0)
+            has_failed = outcome.prices.get("failed", 0) > tolerated
             if outcome.missing_proxies or outcome.skipped or outcome.late or has_failed:
                 outcome.status = "partial"
         items = (len(outcome.sessions) + len(outcome.skipped), len(outcome.skipped))
@@ -146,7 +151,7 @@ class _Run:
         if outcome.sessions:
             with suppress(StorageError):  # the next job writes it: what was published stands without it
                 self.store.write_catalog()
-        if has_failed:
+        if has_failed and not self.is_scoped:
             alert(self.settings, f"{_failed(outcome)}; run {outcome.run_id} is partial")
         if outcome.late:
             alert(self.settings, f"{MARKET} has no price on {outcome.late} yet; nothing newer was computed")

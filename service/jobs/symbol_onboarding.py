@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from datetime import date
+from time import monotonic
 from typing import Any, Literal
 
 import polars as pl
@@ -12,6 +13,7 @@ from service import clock
 from service.errors import UsageError
 from service.ingest import ingest_prices
 from service.jobs.progress import Progress
+from service.jobs.provider_notes import noting
 from service.jobs.reference_data import refresh_reference_data
 from service.jobs.symbol_batch import run_symbol_batch
 from service.jobs.tracker import BY_HAND, BatchRunTracker, Trigger, failing
@@ -26,6 +28,7 @@ from storage.symbol_queue import Job
 JOB = "symbol_onboarding"
 PHASES = {"symbols": ("Symbol Onboarding", "symbols")}
 AT_ONCE = 3
+BEAT_SECONDS = 10.0
 
 
 @dataclass(slots=True)
@@ -86,7 +89,8 @@ def process_symbols(
         _queue_deferred(store)
         n_waiting = store.ledger.symbol_queue.counts()["pending"]
         tracker.start_phase("symbols", PHASES["symbols"][0], n_waiting, "symbols")
-        _work(store, sources.prices, span, tracker, done)
+        with noting(store.ledger):
+            _work(store, sources.prices, span, tracker, done)
         tracker.complete_phase("symbols", not done.failed, f"{len(done.arrived)} arrived")
         if done.arrived:
             described = Sources(profiles=sources.profiles, fundamentals=sources.fundamentals)
@@ -103,14 +107,17 @@ def process_symbols(
 
 def _work(store: Store, source: PriceSource, span: Span, tracker: BatchRunTracker, done: Processed) -> None:
     """Take jobs from the queue until there are none, or the source wants to be left alone."""
+    failures: dict[str, tuple[str, str]] = {}
     while jobs := store.ledger.symbol_queue.claim(AT_ONCE):
         found = _fetched(store, source, jobs, span)
-        _store(store, done, found, span[1])
+        failures |= _store(store, done, found, span[1])
         tracker.update_phase_progress("symbols", len(done.arrived) + len(done.failed))
         if all(isinstance(each, Failed) and each.kind == "rate_limited" for each in found.values()):
             tracker.add_activity(f"{source.name} may not be asked more now; the rest waits", "warning")
             break
         _queue_deferred(store)
+    left = {symbol: said for symbol, said in failures.items() if symbol not in done.arrived}
+    store.ledger.failures.record(done.run_id, JOB, span[1], left, succeeded=done.arrived)
 
 
 def _first_needed(store: Store, target: date) -> date:
@@ -124,15 +131,23 @@ def _fetched(store: Store, source: PriceSource, jobs: Sequence[Job], span: Span)
     """Fetch the symbols of some jobs; other machines see in the meantime that they are worked on."""
     by_symbol = {job.symbol: job for job in jobs}
     found: dict[Job, Outcome] = {}
+    beaten = monotonic()
     with closing(source.fetch(dict.fromkeys(by_symbol, span))) as outcomes:
         for symbol, outcome in outcomes:
             found[by_symbol[symbol]] = outcome
-            store.ledger.symbol_queue.beat()
+            if monotonic() - beaten > BEAT_SECONDS:
+                store.ledger.symbol_queue.beat()
+                beaten = monotonic()
     return found
 
 
-def _store(store: Store, done: Processed, found: Mapping[Job, Outcome], target: date) -> None:
-    """Ingest what was fetched, and only then end its jobs: one that dies between is fetched again."""
+def _store(
+    store: Store, done: Processed, found: Mapping[Job, Outcome], target: date
+) -> dict[str, tuple[str, str]]:
+    """Ingest what was fetched, and only then end its jobs: one that dies between is fetched again.
+
+    Returns kind and words of each failure.
+    """
     fetched = [outcome for outcome in found.values() if isinstance(outcome, Fetched)]
     if fetched:
         actions = pl.concat([outcome.actions for outcome in fetched])
@@ -151,7 +166,7 @@ def _store(store: Store, done: Processed, found: Mapping[Job, Outcome], target: 
         failures[job.symbol] = (failed.kind, failed.message)
         ended = queue.fail(job.job_id, failed.message, is_final=failed.kind in FINAL)
         (done.failed if ended else done.retried)[job.symbol] = failed.message
-    store.ledger.failures.record(done.run_id, JOB, target, failures, succeeded=done.arrived)
+    return failures
 
 
 def _none_kept(outcome: Fetched) -> Failed:
@@ -164,6 +179,7 @@ def _queue_deferred(store: Store) -> None:
     for portfolio in store.ledger.portfolios.everyones():
         lots = [position.lot for position in store.ledger.positions.of(portfolio.portfolio_id)]
         held = [symbol for symbol in unknown_symbols(None, lots) if symbol not in known]
-        fresh = [symbol for symbol in held if symbol not in queue.jobs(held)]
+        asked_for = queue.jobs(held)
+        fresh = [symbol for symbol in held if symbol not in asked_for]
         if fresh:
             queue.enqueue(fresh, portfolio_id=portfolio.portfolio_id, owner=portfolio.owner)

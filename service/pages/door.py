@@ -33,17 +33,17 @@ class PageDoor:
         session = self._sessions.read(_cookie(scope))
         scope["state"]["session"] = session or self._sessions.new()
         scope["state"]["is_new"] = session is None
-        scope["auth"] = caller = self._caller(session)
+        scope["auth"] = caller = self._caller(scope, session)
         opt = scope["route_handler"].opt
         if not opt.get("public"):
             reading = scope.get("method") in READING
             _require(caller, opt.get("scope", "read" if reading else "write"))
         await self._app(scope, receive, send)
 
-    def _caller(self, session: Session | None) -> Caller | None:
+    def _caller(self, scope: Scope, session: Session | None) -> Caller | None:
         if session and session.key_id:
             return self._doorkeeper.holder(session.key_id)
-        return self._doorkeeper.caller(None)
+        return self._doorkeeper.visitor(scope)
 
 
 def entering(doorkeeper: Doorkeeper, sessions: Sessions) -> Middleware:

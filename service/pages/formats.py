@@ -59,6 +59,11 @@ def words(code: str) -> str:
     return code.replace("_", " ")
 
 
+def sentence(text: str) -> str:
+    """Return what an error says as a sentence."""
+    return f"{text[:1].upper()}{text[1:]}{'' if text.endswith('.') else '.'}"
+
+
 def moment(timestamp: str | None) -> str:
     """Return a timestamp to the second, UTC."""
     return MISSING if timestamp is None else timestamp[:19].replace("T", " ")
@@ -87,6 +92,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "number": number,
     "quantity": quantity,
     "words": words,
+    "sentence": sentence,
     "moment": moment,
     "seconds": seconds,
     "duration": duration_text,

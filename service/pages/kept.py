@@ -6,10 +6,8 @@ from typing import Any
 
 from litestar import Request
 
-from service.api.analytics.asked import quality_of
+from service.api.analytics.asked import Asked, quality_of
 from service.api.analytics.kept_answers import Basis, basis_of
-from service.api.auth import Caller
-from service.api.resources import Resources
 from service.memo import Memo
 from service.pages.charts.drawing import Mode
 from service.pages.charts.renderer import Renderer
@@ -40,20 +38,19 @@ def kept_of(request: Request[Any, Any, Any]) -> Kept:
     return kept
 
 
-def view_of(
-    request: Request[Any, Any, Any], resources: Resources, caller: Caller, portfolio_id: str
-) -> tuple[View, Basis] | None:
+def view_of(asked: Asked) -> tuple[View, Basis] | None:
     """Return a portfolio's view and what it rests on, None as long as no session was ever computed."""
-    basis = basis_of(resources, caller.owner, portfolio_id)
+    resources, owner, portfolio_id = asked.resources, asked.caller.owner, asked.portfolio_id
+    basis = basis_of(resources, owner, portfolio_id)
     if basis is None:
         return None
 
     def made() -> View:
-        portfolio = resources.ledger.portfolios.get(caller.owner, portfolio_id)
+        portfolio = resources.ledger.portfolios.get(owner, portfolio_id)
         composed = resources.compositions.of(portfolio, basis.market, basis.accounts)
         return View(resources.store, composed, quality_of(resources, composed))
 
-    return kept_of(request).views.kept((portfolio_id, basis.etag), made), basis
+    return kept_of(asked.request).views.kept((portfolio_id, basis.etag), made), basis
 
 
 def compressed_svg(kept: Kept, view: View, key: tuple[str, str], name: str, mode: Mode) -> bytes:

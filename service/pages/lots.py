@@ -3,7 +3,7 @@
 import io
 import math
 from collections.abc import Iterable, Sequence
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -13,9 +13,9 @@ from engine.quality import reason_text
 from service.api.analytics.served import plain, position_id
 from service.composed import Composed
 
-FileKind: TypeAlias = Literal["csv", "parquet"]
 MARKET_BETA = "Market Beta (90D)"
 KINDS = ("public", "option", "private", "cash")
+TEXTS = ("position_id", "symbol", "kind", "sector", "quality", "reasons")
 QUALITIES = ("ok", "degraded", "unavailable")
 
 
@@ -80,17 +80,21 @@ def lot_rows(composed: Composed) -> list[LotRow]:
     return sorted(rows, key=lambda row: (row.market_value is None, -abs(row.market_value or 0), row.symbol))
 
 
-def as_file(rows: Sequence[LotRow], kind: FileKind) -> bytes:
-    """Return rows as a file."""
-    schema = {
-        name: pl.String if "str" in str(of) else pl.Float64 for name, of in LotRow.__annotations__.items()
-    }
-    frame, out = pl.DataFrame(rows, schema=schema, orient="row"), io.BytesIO()
-    if kind == "csv":
-        frame.write_csv(out)
-    else:
-        frame.write_parquet(out)
+def as_csv(rows: Sequence[LotRow]) -> bytes:
+    """Return rows as a CSV file."""
+    return _frame(rows).write_csv().encode()
+
+
+def as_parquet(rows: Sequence[LotRow]) -> bytes:
+    """Return rows as a Parquet file."""
+    out = io.BytesIO()
+    _frame(rows).write_parquet(out)
     return out.getvalue()
+
+
+def _frame(rows: Sequence[LotRow]) -> pl.DataFrame:
+    kinds = {name: pl.String if name in TEXTS else pl.Float64 for name in LotRow._fields}
+    return pl.DataFrame(rows, schema=kinds, orient="row")
 
 
 def _sectors(composed: Composed) -> list[str | None]:

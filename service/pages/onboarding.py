@@ -1,7 +1,8 @@
 """The page that takes a portfolio in: a form and a CSV, and everything that is wrong with them."""
 
+from collections.abc import Sequence
 from datetime import date
-from typing import Any
+from typing import Any, NamedTuple
 
 from litestar import Request, Response, get, post
 from litestar.concurrency import sync_to_thread
@@ -11,7 +12,7 @@ from litestar.response import Redirect
 from service.api.auth import Caller
 from service.api.onboarding import MAX_BODY, stored
 from service.api.resources import Resources
-from service.csv_import.errors import MENDING
+from service.csv_import.errors import MENDING, RowError
 from service.csv_import.template import csv_template
 from service.onboarding import (
     ACCOUNT_TYPES,
@@ -50,10 +51,18 @@ EMPTY = {
 LIMITS = {"portfolio_name": MAX_NAME, "account_name": MAX_ACCOUNT_NAME, "description": MAX_DESCRIPTION}
 
 
+class Wrong(NamedTuple):
+    """What is wrong with a form: a sentence for each field to blame, the code, and the errors of the file."""
+
+    faults: dict[str, str]
+    code: str = ""
+    rows: Sequence[RowError] = ()
+
+
 @get("/onboarding", sync_to_thread=False, opt={"scope": "write"}, include_in_schema=False)
 def empty_form(request: Request[Any, Any, Any], resources: Resources) -> Response[bytes]:
     """Show the form."""
-    return _form(request, resources, EMPTY)
+    return _form(request, resources, EMPTY, Wrong({}))
 
 
 @post("/onboarding", status_code=303, request_max_body_size=MAX_BODY, include_in_schema=False)
@@ -63,9 +72,8 @@ async def upload(request: Request[Any, Any, Any], resources: Resources, caller: 
     fields = {name: str(sent.get(name, default)) for name, default in EMPTY.items()}
     file = sent.get("csv_file")
     chosen = file if isinstance(file, UploadFile) and file.filename else None
-    fault = _fault(fields)
-    if fault:
-        return _form(request, resources, fields, faults={fault[0]: fault[1]})
+    if faults := _faults(fields):
+        return _form(request, resources, fields, Wrong(faults))
     form = Form(
         portfolio_name=fields["portfolio_name"],
         account_name=fields["account_name"],
@@ -80,7 +88,7 @@ async def upload(request: Request[Any, Any, Any], resources: Resources, caller: 
     try:
         made = await sync_to_thread(stored, resources, caller, form)
     except OnboardingRefused as refused:
-        return _refused(request, resources, fields, refused)
+        return _form(request, resources, fields, _refused(refused))
     return Redirect(f"/portfolios/{made.portfolio.portfolio_id}/setup", status_code=303)
 
 
@@ -91,40 +99,35 @@ def template(request: Request[Any, Any, Any]) -> Response[bytes]:
     return answer(request, csv_template().encode(), "text/csv", headers=headers)
 
 
-def _fault(fields: dict[str, str]) -> tuple[str, str] | None:
-    """Return the first field that the set-up itself does not check, and what is wrong with it."""
+def _faults(fields: dict[str, str]) -> dict[str, str]:
+    """Return what is wrong with the fields that the set-up itself does not check."""
+    faults = {}
     if len(fields["description"]) > MAX_DESCRIPTION:
-        return "description", f"The description must have at most {MAX_DESCRIPTION} characters"
+        faults["description"] = f"The description must have at most {MAX_DESCRIPTION} characters"
     try:
         date.fromisoformat(fields["as_of"] or "2000-01-01")
     except ValueError:
-        return "as_of", "Write year, month and day: 2024-01-05"
-    return None
+        faults["as_of"] = "Write year, month and day: 2024-01-05"
+    return faults
 
 
-def _refused(
-    request: Request[Any, Any, Any],
-    resources: Resources,
-    fields: dict[str, str],
-    refused: OnboardingRefused,
-) -> Response[bytes]:
-    field = FIELDS[refused.reason]
+def _refused(refused: OnboardingRefused) -> Wrong:
     rows = refused.csv.errors if refused.csv else ()
-    return _form(request, resources, fields, faults={field: refused.message}, code=refused.reason, rows=rows)
+    return Wrong({FIELDS[refused.reason]: refused.message}, refused.reason, rows)
 
 
 def _form(
-    request: Request[Any, Any, Any], resources: Resources, fields: dict[str, str], **wrong: Any
+    request: Request[Any, Any, Any], resources: Resources, fields: dict[str, str], wrong: Wrong
 ) -> Response[bytes]:
-    market, rows = resources.live.market, wrong.get("rows", ())
-    faults = wrong.get("faults", {})
+    market, rows = resources.live.market, wrong.rows
+    taken = wrong.code == "ERR_PORT_001"
     return page(
         request,
         "onboarding.html",
-        status=(409 if wrong.get("code") == "ERR_PORT_001" else 400) if faults else 200,
+        status=409 if taken else 400 if wrong.faults else 200,
         fields=fields,
-        faults=faults,
-        code=wrong.get("code", ""),
+        faults=wrong.faults,
+        code=wrong.code,
         rows=rows[:SHOWN_ERRORS],
         n_errors=len(rows),
         n_rows=len({each.row for each in rows if each.row is not None}),

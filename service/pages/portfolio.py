@@ -1,46 +1,38 @@
 """A portfolio's page, its charts, what is behind a scenario, and its files."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated
 
 import msgspec
-from litestar import MediaType, Request, Response, get
+from litestar import MediaType, Response, get
 from litestar.exceptions import NotFoundException
 from litestar.params import Parameter
 
+from service.api.analytics.asked import Asked
 from service.api.analytics.served import plain
-from service.api.auth import Caller
-from service.api.resources import Resources
 from service.pages.charts.drawing import Mode
 from service.pages.html import page
 from service.pages.kept import compressed_svg, kept_of, view_of
-from service.pages.lots import KINDS, QUALITIES, Filter, as_file
+from service.pages.lots import KINDS, QUALITIES, Filter, as_csv, as_parquet
 from service.pages.report import report
 from service.pages.sending import answer, compressed
 from service.pages.views import DRAWINGS, View, figures_of
 from service.portfolio_view import described
 
 PATH = "/portfolios/{portfolio_id:str}"
+FILES = {"csv": "text/csv", "parquet": "application/vnd.apache.parquet", "json": "application/json"}
 Text = Annotated[str, Parameter(max_length=100)]
 
 
 @get(PATH, sync_to_thread=True, include_in_schema=False)
-def portfolio(
-    request: Request[Any, Any, Any],
-    resources: Resources,
-    caller: Caller,
-    portfolio_id: str,
-    quality: Text = "",
-    kind: Text = "",
-    find: Text = "",
-) -> Response[bytes]:
+def portfolio(asked: Asked, quality: Text = "", kind: Text = "", find: Text = "") -> Response[bytes]:
     """Show everything about a portfolio; the lots are those that pass the filter."""
-    entered = resources.ledger.portfolios.get(caller.owner, portfolio_id)
-    found, wanted = view_of(request, resources, caller, portfolio_id), Filter(quality, kind, find)
+    entered = asked.resources.ledger.portfolios.get(asked.caller.owner, asked.portfolio_id)
+    found, wanted = view_of(asked), Filter(quality, kind, find)
     if found is None:
-        return page(request, "uncomputed.html", portfolio=entered)
+        return page(asked.request, "uncomputed.html", portfolio=entered)
     view, _ = found
     return page(
-        request,
+        asked.request,
         "portfolio.html",
         portfolio=entered,
         view=view,
@@ -55,35 +47,22 @@ def portfolio(
 
 
 @get(f"{PATH}/charts/{{file:str}}", sync_to_thread=True, include_in_schema=False)
-def chart(
-    request: Request[Any, Any, Any],
-    resources: Resources,
-    caller: Caller,
-    portfolio_id: str,
-    file: str,
-    mode: Mode = "light",
-) -> Response[bytes]:
+def chart(asked: Asked, file: str, mode: Mode = "light") -> Response[bytes]:
     """Draw a chart; the browser's copy stands until the portfolio or the release is another."""
-    found, name = view_of(request, resources, caller, portfolio_id), file.removesuffix(".svg")
+    found, name = view_of(asked), file.removesuffix(".svg")
     if found is None or name not in DRAWINGS:
         raise NotFoundException(f"there is no chart {file}")
     view, basis = found
-    if request.headers.get("if-none-match") == basis.etag:
+    if asked.request.headers.get("if-none-match") == basis.etag:
         return Response(b"", status_code=304, headers=basis.headers)
-    body = compressed_svg(kept_of(request), view, (portfolio_id, basis.etag), name, mode)
-    return compressed(request, body, "image/svg+xml", headers=basis.headers)
+    body = compressed_svg(kept_of(asked.request), view, (asked.portfolio_id, basis.etag), name, mode)
+    return compressed(asked.request, body, "image/svg+xml", headers=basis.headers)
 
 
 @get(f"{PATH}/stress/{{scenario_id:str}}", sync_to_thread=True, include_in_schema=False)
-def scenario(
-    request: Request[Any, Any, Any],
-    resources: Resources,
-    caller: Caller,
-    portfolio_id: str,
-    scenario_id: str,
-) -> Response[bytes]:
+def scenario(asked: Asked, scenario_id: str) -> Response[bytes]:
     """Show what a scenario does, factor by factor and position by position."""
-    found = view_of(request, resources, caller, portfolio_id)
+    found = view_of(asked)
     results = (
         {each.id: each for each in found[0].stress.data.scenarios} if found and found[0].stress.data else {}
     )
@@ -91,7 +70,7 @@ def scenario(
         raise NotFoundException(f"there is no scenario {scenario_id}")
     view, result = found[0], results[scenario_id]
     return page(
-        request,
+        asked.request,
         "scenario.html",
         portfolio=view.composed.portfolio,
         overview=view.overview,
@@ -102,43 +81,32 @@ def scenario(
 
 
 @get(f"{PATH}/export/{{kind:str}}", sync_to_thread=True, include_in_schema=False)
-def export(
-    request: Request[Any, Any, Any],
-    resources: Resources,
-    caller: Caller,
-    portfolio_id: str,
-    kind: str,
-) -> Response[bytes]:
+def export(asked: Asked, kind: str) -> Response[bytes]:
     """Download the lots as CSV or Parquet, or all analytics as JSON."""
-    found = view_of(request, resources, caller, portfolio_id)
-    if found is None or kind not in ("csv", "parquet", "json"):
+    found = view_of(asked)
+    if found is None or kind not in FILES:
         raise NotFoundException(f"there is no file of kind {kind}")
     view, _ = found
-    name = f"ridgeline_{portfolio_id[:8]}_{view.composed.market.session}.{kind}"
+    name = f"ridgeline_{asked.portfolio_id[:8]}_{view.composed.market.session}.{kind}"
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
     if kind == "json":
         body = msgspec.json.encode(described(view.composed))
-        return answer(request, body, MediaType.JSON, headers=headers)
-    files: dict[str, tuple[Literal["csv", "parquet"], str]] = {
-        "csv": ("csv", "text/csv"),
-        "parquet": ("parquet", "application/vnd.apache.parquet"),
-    }
-    return answer(request, as_file(view.lots, files[kind][0]), files[kind][1], headers=headers)
+    else:
+        body = as_csv(view.lots) if kind == "csv" else as_parquet(view.lots)
+    return answer(asked.request, body, FILES[kind], headers=headers)
 
 
 @get(f"{PATH}/report", sync_to_thread=True, include_in_schema=False)
-def whole_report(
-    request: Request[Any, Any, Any], resources: Resources, caller: Caller, portfolio_id: str
-) -> Response[bytes]:
+def whole_report(asked: Asked) -> Response[bytes]:
     """Download everything as one HTML file."""
-    found = view_of(request, resources, caller, portfolio_id)
+    found = view_of(asked)
     if found is None:
         raise NotFoundException("no session has been computed yet")
     view, _ = found
-    name = f"ridgeline_{portfolio_id[:8]}_{view.composed.market.session}.html"
+    name = f"ridgeline_{asked.portfolio_id[:8]}_{view.composed.market.session}.html"
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-    body = report(view, kept_of(request).renderer.svg)
-    return answer(request, body.encode(), MediaType.HTML, headers=headers)
+    body = report(view, kept_of(asked.request).renderer.svg)
+    return answer(asked.request, body.encode(), MediaType.HTML, headers=headers)
 
 
 def _by_symbol(view: View, scenario_id: str) -> list[tuple[str, float | None]]:

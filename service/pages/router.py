@@ -1,7 +1,9 @@
 """All pages under one door, with one translator of errors."""
 
 from litestar import Router
+from litestar.di import Provide
 
+from service.api.analytics.asked import asked
 from service.api.auth import Doorkeeper
 from service.pages import assets, login, onboarding, portfolio, portfolios, setup, sql, what_if
 from service.pages.admin import data, overview, runs, streams
@@ -21,6 +23,7 @@ def pages(doorkeeper: Doorkeeper, sessions: Sessions, settings: Settings) -> Rou
         "/",
         route_handlers=[handler for family in families for handler in family.HANDLERS],
         middleware=[entering(doorkeeper, sessions)],
+        dependencies={"asked": Provide(asked)},
         before_request=check_token,
         exception_handlers=HANDLERS,
     )

@@ -1,16 +1,15 @@
 """What trades would make of a portfolio, beside what it is; nothing is stored."""
 
 from collections.abc import Callable
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, NamedTuple
 
-from litestar import Request, Response, get
+from litestar import Response, get
 from litestar.params import Parameter
 
 from service.api.analytics import answers
-from service.api.analytics.asked import quality_of
+from service.api.analytics.asked import Asked, quality_of
 from service.api.analytics.records import DataQuality
 from service.api.analytics.served import plain
-from service.api.auth import Caller
 from service.api.resources import Resources
 from service.composed import Composed
 from service.csv_import.fields import number
@@ -44,25 +43,22 @@ class Change(NamedTuple):
 
 @get("/portfolios/{portfolio_id:str}/what-if", sync_to_thread=True, include_in_schema=False)
 def what_if(
-    request: Request[Any, Any, Any],
-    resources: Resources,
-    caller: Caller,
-    portfolio_id: str,
+    asked: Asked,
     trades: Annotated[str, Parameter(max_length=20_000)] = "",
     equity: Annotated[str, Parameter(max_length=40)] = "",
 ) -> Response[bytes]:
     """Show the form, and what the trades in it would change."""
-    entered = resources.ledger.portfolios.get(caller.owner, portfolio_id)
-    found = view_of(request, resources, caller, portfolio_id)
+    entered = asked.resources.ledger.portfolios.get(asked.caller.owner, asked.portfolio_id)
+    found = view_of(asked)
     if found is None:
-        return page(request, "uncomputed.html", portfolio=entered)
+        return page(asked.request, "uncomputed.html", portfolio=entered)
     composed, after, fault = found[0].composed, None, ""
     try:
         after = _traded(composed, trades, equity)
     except UsageError as error:
         fault = str(error)
     return page(
-        request,
+        asked.request,
         "what_if.html",
         status=400 if fault else 200,
         portfolio=entered,
@@ -70,7 +66,7 @@ def what_if(
         trades=trades,
         equity=equity,
         fault=fault,
-        groups=_groups(resources, composed, after) if after else [],
+        groups=_groups(asked.resources, composed, after) if after else [],
     )
 
 

@@ -30,6 +30,12 @@ class CircuitBreaker:
             self._next_trial = now + self._seconds
             return 0.0
 
+    def standing(self) -> tuple[int, float]:
+        """Return the outages in a row, and the seconds until somebody asks again, 0 for a closed circuit."""
+        with self._lock:
+            is_open = self._failed >= self._limit
+            return self._failed, max(0.0, self._next_trial - monotonic()) if is_open else 0.0
+
     def succeed(self) -> None:
         """Close the circuit: the provider answered."""
         with self._lock:

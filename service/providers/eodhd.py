@@ -85,16 +85,16 @@ class Eodhd:
     def _whole_exchange(self, wanted: list[str], span: Span) -> list[tuple[str, Outcome]]:
         """Return what bulk files have; symbols that are not in them are asked singly, all if a file fails."""
         spelled = {dashed(symbol): symbol for symbol in wanted}
-        bars: dict[str, list[Bar]] = {}
-        actions: dict[str, list[Action]] = {}
+        bars: dict[str, list[Bar]] = {code: [] for code in spelled}
+        actions: dict[str, list[Action]] = {code: [] for code in spelled}
         try:
             for day in clock.sessions_between(*span).tolist():
                 with self._remote.asking() as ask:
                     _add_bulk(ask, day, bars, actions)
             return [
-                (symbol, found(NAME, symbol, span, _priced(bars[code]), actions.get(code, ())))
+                (symbol, found(NAME, symbol, span, _priced(bars[code]), actions[code]))
                 for code, symbol in spelled.items()
-                if code in bars
+                if bars[code]
             ]
         except (UnansweredError, *UNREADABLE):
             return []
@@ -114,28 +114,23 @@ def _outcome(ask: Asking, symbol: str, span: Span) -> Outcome:
     priced = _priced(bars)
     if not is_adjusted_within(*priced):
         return found(NAME, symbol, span, priced)
-    splits: list[Split] = ask.get(list[Split], f"/api/splits/{spelled}", days)
-    dividends: list[Dividend] = ask.get(list[Dividend], f"/api/div/{spelled}", days)
-    return found(
-        NAME,
-        symbol,
-        span,
-        priced,
-        [*(split.action() for split in splits), *(dividend.action() for dividend in dividends)],
-    )
+    happened = [split.action() for split in ask.get(list[Split], f"/api/splits/{spelled}", days)]
+    happened += [each.action() for each in ask.get(list[Dividend], f"/api/div/{spelled}", days)]
+    return found(NAME, symbol, span, priced, happened)
 
 
 def _add_bulk(ask: Asking, day: date, bars: dict[str, list[Bar]], actions: dict[str, list[Action]]) -> None:
-    """Add the prices and the actions of a day, by the provider's own spelling."""
+    """Add the prices and the actions of a day to the symbols that are there, by the provider's spelling."""
     path, on = "/api/eod-bulk-last-day/US", {"date": str(day)}
     for bar in ask.get(list[Bar], path, on, cost=BULK_COST):
-        bars.setdefault(bar.code or "", []).append(bar)
-    splits: list[Split] = ask.get(list[Split], path, {**on, "type": "splits"}, cost=BULK_COST)
-    dividends: list[Dividend] = ask.get(list[Dividend], path, {**on, "type": "dividends"}, cost=BULK_COST)
-    happened = [(split.code, split.action()) for split in splits]
-    happened += [(dividend.code, dividend.action()) for dividend in dividends]
-    for code, action in happened:
-        actions.setdefault(code or "", []).append(action)
+        if bar.code in bars:
+            bars[bar.code].append(bar)
+    for split in ask.get(list[Split], path, {**on, "type": "splits"}, cost=BULK_COST):
+        if split.code in actions:
+            actions[split.code].append(split.action())
+    for dividend in ask.get(list[Dividend], path, {**on, "type": "dividends"}, cost=BULK_COST):
+        if dividend.code in actions:
+            actions[dividend.code].append(dividend.action())
 
 
 def _priced(bars: Sequence[Bar]) -> tuple[list[date], dict[str, list[float | None]]]:

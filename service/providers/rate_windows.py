@@ -9,6 +9,7 @@ from pyrate_limiter import InMemoryBucket, Rate, RateItem, validate_rate_list
 
 from service.errors import UsageError
 from service.providers.budget import Budget
+from service.providers.standings import Window
 
 MILLISECONDS = {"ms": 1, "s": 1_000, "min": 60_000, "h": 3_600_000, "d": 86_400_000}
 
@@ -26,6 +27,7 @@ class RateWindows:
                 f"rates {', '.join(rates)}: a longer window must allow more, but fewer for its length"
             )
         self._bucket = InMemoryBucket(parsed)
+        self._written = sorted(rates, key=lambda text: _parsed(text).interval)
         self._until = 0.0
         self._lock = Lock()
 
@@ -41,6 +43,16 @@ class RateWindows:
         """Ask nothing for a while."""
         with self._lock:
             self._until = max(self._until, monotonic() + seconds)
+
+    def windows(self) -> tuple[Window, ...]:
+        """Return the windows with what has been used of each, the shortest first."""
+        with self._lock:
+            now = monotonic_ns() // 1_000_000
+            asked = [item.timestamp for item in self._bucket.items]
+        return tuple(
+            Window(text, rate.limit, rate.interval / 1000, sum(at > now - rate.interval for at in asked))
+            for text, rate in zip(self._written, self._bucket.rates, strict=True)
+        )
 
     def _wait(self, cost: int) -> float:
         with self._lock:

@@ -26,6 +26,7 @@ from service.providers.outcomes import Failed
 from service.providers.rate_windows import RateWindows
 from service.providers.redaction import keep_secret, redacted
 from service.providers.replies import EXCERPT, Reply, UnansweredError
+from service.providers.standings import Standing, know
 
 log = logging.getLogger(__name__)
 
@@ -97,6 +98,12 @@ class Remote:
         self._ssl = httpx.create_ssl_context()
         self._windows = RateWindows(access.rates)
         self._breaker = CircuitBreaker(patience.outages, patience.open_seconds)
+        know(self)
+
+    def standing(self) -> Standing:
+        """Return what may still be asked, and whether anybody does."""
+        outages, left_alone = self._breaker.standing()
+        return Standing(self.name, self._windows.windows(), outages, left_alone)
 
     def each(
         self, wanted: Mapping[str, T], answer: Callable[["Asking", str, T], R]

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from datetime import date
-from typing import Any, get_args
+from typing import Any
 
 from litestar import Request, Response, get, post
 from litestar.concurrency import sync_to_thread
@@ -67,10 +67,15 @@ def _portfolios(resources: Resources, caller: Caller, job_type: JobType, form: d
     return resources.jobs.start(job_type, by=caller.owner, scope=scope, force="force" in form)
 
 
+def _queue(resources: Resources, caller: Caller, job_type: JobType, form: dict[str, str]) -> Run:
+    return resources.jobs.start(job_type, by=caller.owner, force="force" in form)
+
+
 ORDERS: dict[JobType, Callable[[Resources, Caller, JobType, dict[str, str]], Run]] = {
     "symbol_batch": _symbols,
     "portfolio_refresh": _portfolios,
     "legacy_batch": _portfolios,
+    "symbol_onboarding": _queue,
 }
 
 
@@ -83,17 +88,15 @@ def _shown(
         "admin.html",
         status=status,
         error=error,
-        orders=list(ORDERS),
         parts=parts,
         portfolios=resources.ledger.portfolios.everyones(),
-        titles={name: title for name, title in JOBS.items() if f"job-{name}" in parts},
+        titles=JOBS,
     )
 
 
 def _job(name: str) -> JobType:
-    for each in get_args(JobType):
-        if each == name and each in ORDERS:
-            job_type: JobType = each
+    for job_type in ORDERS:
+        if job_type == name:
             return job_type
     raise NotFoundException(f"no job {name} can be started")
 

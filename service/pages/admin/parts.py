@@ -9,6 +9,7 @@ from service.admin.current import NoRun, job_status
 from service.admin.durations import usual_seconds
 from service.admin.history import JobType, history, run_detail
 from service.admin.operations import cache_status, data_freshness, failures, symbol_queue
+from service.admin.providers import provider_status
 from service.api.resources import Resources
 from service.pages.html import fragment
 from service.run_status import RunStatus, run_status
@@ -29,9 +30,8 @@ def quick_parts(request: Asked, resources: Resources) -> Parts:
     shown: Parts = {}
     for job_type in JOBS:
         run = job_status(resources.ledger, job_type)
-        if isinstance(run, RunStatus) or job_type != "symbol_onboarding":
-            job, actions = _job(request, resources, run, on_run_page=False)
-            shown |= {f"job-{job_type}": job, f"actions-{job_type}": actions}
+        job, actions = _job(request, resources, run, on_run_page=False)
+        shown |= {f"job-{job_type}": job, f"actions-{job_type}": actions}
     return shown
 
 
@@ -54,6 +54,7 @@ def slow_parts(request: Asked, resources: Resources) -> Parts:
             usual=usual_seconds(ledger),
             titles=JOBS,
         ),
+        "providers": fragment(request, "admin_providers.html", rows=provider_status(ledger, settings)),
         "failures": fragment(
             request,
             "admin_failures.html",

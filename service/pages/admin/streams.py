@@ -14,6 +14,7 @@ from service.pages.admin.parts import Parts, quick_parts, run_parts, slow_parts
 
 SECONDS = 0.5
 SLOW_EVERY = 20
+TICKS = 120  # then the browser asks anew, and the door looks whether it still may
 RETRY_MILLISECONDS = 2_000
 STREAM: dict[str, Any] = {"scope": "admin", "seconds": None}
 encoder = msgspec.json.Encoder()
@@ -21,13 +22,13 @@ encoder = msgspec.json.Encoder()
 
 @get("/admin/events", opt=STREAM, include_in_schema=False)
 async def overview_events(request: Request[Any, Any, Any], resources: Resources) -> ServerSentEvent:
-    """Follow all jobs, for as long as somebody looks."""
+    """Follow all jobs for a minute; browsers come back for the next one."""
     return ServerSentEvent(_changes(request, resources))
 
 
 @get("/admin/runs/{run_id:str}/events", opt=STREAM, include_in_schema=False)
 async def run_events(request: Request[Any, Any, Any], resources: Resources, run_id: str) -> ServerSentEvent:
-    """Follow one run to its end."""
+    """Follow one run to its end, or for a minute."""
     return ServerSentEvent(_until_over(request, resources, run_id))
 
 
@@ -35,7 +36,7 @@ async def _until_over(
     request: Request[Any, Any, Any], resources: Resources, run_id: str
 ) -> AsyncIterator[ServerSentEventMessage]:
     render, known = run_parts(run_id), Parts()
-    while True:
+    for _ in range(TICKS):
         run = await sync_to_thread(resources.ledger.runs.named, run_id)
         for message in _changed(known, await sync_to_thread(render, request, resources)):
             yield message
@@ -50,7 +51,7 @@ async def _changes(
 ) -> AsyncIterator[ServerSentEventMessage]:
     """Send how jobs stand; the rest when one has begun or ended, with another book, and now and then."""
     known, book = Parts(), resources.live.completed_at
-    for tick in range(2**31):
+    for tick in range(TICKS):
         shown = await sync_to_thread(quick_parts, request, resources)
         turned = any(known.get(name) != text for name, text in shown.items() if name.startswith("actions"))
         if turned or book != resources.live.completed_at or tick % SLOW_EVERY == 0:

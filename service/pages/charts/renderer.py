@@ -19,6 +19,7 @@ class Renderer:
     def __init__(self) -> None:
         self._lock = Lock()
         self._child: subprocess.Popen[str] | None = None
+        self._is_closed = False
 
     def svg(self, spec: dict[str, Any]) -> str:
         """Render a spec.
@@ -39,12 +40,17 @@ class Renderer:
         return answer["svg"]
 
     def close(self) -> None:
-        """End the child."""
+        """End the child, whatever it is at; nothing is rendered any more."""
+        self._is_closed = True
+        if self._child is not None:
+            self._child.kill()  # whoever waits for it lets go of the lock
         with self._lock:
             self._stop()
 
     def _asked(self, line: str) -> str:
         """Return the child's line, an empty one when it has died (of age, say)."""
+        if self._is_closed:
+            return ""
         self._child = child = self._child or _started()
         into, out = cast("IO[str]", child.stdin), cast("IO[str]", child.stdout)
         try:

@@ -59,6 +59,7 @@ async function poll() {
   seen = seen || status === "running";
   const lost = missing >= ENOUGH && Date.now() - began >= GRACE && !seen;
   unavailable.hidden = !lost;
+  shown.hidden = lost;
   if (!lost && !isOver(status)) timer = setTimeout(poll, EVERY);
 }
 
@@ -66,6 +67,7 @@ function start() {
   clearTimeout(timer);
   [missing, began, seen] = [0, Date.now(), shown.dataset.status === "running"];
   unavailable.hidden = true;
+  shown.hidden = false;
   timer = setTimeout(poll, EVERY);
 }
 
