@@ -204,6 +204,7 @@ tracker.start("symbol_batch", {"one": ("One", "dates"), "two": ("Two", "dates")}
 tracker.start_phase("one", "One", 1, "dates")
 tracker.complete_phase("one", success=True, summary="all of it")
 tracker.start_phase("two", "Two", 5, "dates")
+tracker.get_activity_log()  # which writes what is not written yet
 print(tracker.run_id, flush=True)
 time.sleep(60)
 """
