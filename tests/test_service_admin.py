@@ -351,7 +351,7 @@ def test_freshness_and_quality_over_http(ops, store):
     ingest_prices(store, pl.concat([prices.with_columns(pl.col(*fields) * 3)]))
     report = ops.get("/batch/data-quality").json()
     assert ("BARAQ", str(LAST)) in [(each["symbol"], each["session"]) for each in report["jump_suspects"]]
-    assert report["symbols_total"] == 13
+    assert report["symbols_total"] == len(store.ledger.symbols.active()) > 10
     ingest_prices(store, prices)
 
 

@@ -13,13 +13,12 @@ import pytest
 
 from service.errors import FailedError
 from service.jobs import tracker as module
+from service.jobs.log_capture import ActivityLogHandler, captured
 from service.jobs.tracker import (
-    ActivityLogHandler,
     BatchRunTracker,
     CancelledError,
     Trigger,
     begin,
-    captured,
     failing,
 )
 from service.run_status import percent, run_status
@@ -205,6 +204,7 @@ tracker.start("symbol_batch", {"one": ("One", "dates"), "two": ("Two", "dates")}
 tracker.start_phase("one", "One", 1, "dates")
 tracker.complete_phase("one", success=True, summary="all of it")
 tracker.start_phase("two", "Two", 5, "dates")
+tracker.get_activity_log()  # which writes what is not written yet
 print(tracker.run_id, flush=True)
 time.sleep(60)
 """

@@ -1,5 +1,6 @@
 """What is wrong with the stored data: stale, missing, set aside, with gaps, with jumps."""
 
+from collections.abc import Sequence
 from datetime import date
 from typing import Any, TypeVar
 
@@ -56,8 +57,8 @@ class StaleSymbol(msgspec.Struct):
 class DataQualityReport(msgspec.Struct, kw_only=True):
     """The state of the symbol layer at its newest session; lists are cut at 200, counts are not.
 
-    ``price_coverage_pct`` is the share of known symbols with a price on that session, in percent; null
-    without any price.
+    Symbols that were renamed or delisted are left out. ``price_coverage_pct`` is the share of the others with
+    a price on that session, in percent; null without any price.
     """
 
     release: int
@@ -80,11 +81,11 @@ class DataQualityReport(msgspec.Struct, kw_only=True):
 def data_quality(store: Store) -> DataQualityReport:
     """Report on the newest release, at its newest session with a price of the market."""
     release = store.release()
-    known = sorted(store.ledger.symbols.ids())
+    known = sorted(store.ledger.symbols.active())
     newest, priced = _newest_prices(store, release)
     computed = computed_sessions(store, release)
     session: date | None = computed[-1].item() if len(computed) else None
-    stale, gaps = _stale_and_gaps(store, release, session)
+    stale, gaps = _stale_and_gaps(store, release, session, known)
     jumps = _jumps(store, release, newest)
     quarantine = store.read("quarantine", release=release).sort("session", "symbol", descending=[True, False])
     missing = [symbol for symbol in known if symbol not in priced]
@@ -127,12 +128,12 @@ def _newest_prices(store: Store, release: Release) -> tuple[date | None, set[str
 
 
 def _stale_and_gaps(
-    store: Store, release: Release, session: date | None
+    store: Store, release: Release, session: date | None, known: Sequence[str]
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Return the symbols whose newest price is an old one, and those that skipped sessions; worst first."""
     columns = ["symbol", "last_session", "days_stale", "missing_sessions"]
     on = None if session is None else (session, session)
-    metrics = store.read("symbol_metrics", release=release, columns=columns, sessions=on)
+    metrics = store.read("symbol_metrics", release=release, columns=columns, sessions=on, symbols=known)
     skipped = (pl.col("missing_sessions") - pl.col("days_stale")).alias("missing_sessions")
     stale = metrics.filter(pl.col("days_stale") > 0)
     gaps = metrics.with_columns(skipped).filter(pl.col("missing_sessions") >= GAP_SESSIONS)

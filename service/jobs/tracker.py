@@ -5,10 +5,8 @@ changes is written when a phase ends, and beside the work when one begins and on
 phase that ended.
 """
 
-import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from datetime import date
 from math import inf
@@ -17,6 +15,7 @@ from time import monotonic
 from typing import Any, Literal, Protocol, TypeAlias
 
 from service.errors import FailedError
+from service.jobs.log_capture import captured
 from service.jobs.progress import Level, Progress, Silent
 from storage.errors import StorageError
 from storage.ledger import Ledger
@@ -28,9 +27,6 @@ Outcome: TypeAlias = Literal["completed", "partial", "failed"]
 Phases: TypeAlias = Mapping[str, tuple[str, str]]  # name and unit, by id, in the order to show
 FLUSH_SECONDS = 1.0
 BUFFERED = 5_000
-CAPTURED = ("service.jobs", "service.providers", "engine")
-LEVELS: dict[int, Level] = {logging.WARNING: "warning", logging.ERROR: "error", logging.CRITICAL: "error"}
-_current: ContextVar["BatchRunTracker | None"] = ContextVar("tracked_run", default=None)
 
 
 class Summed(Protocol):
@@ -256,37 +252,6 @@ def begin(ledger: Ledger, job_type: str, phases: Phases, **about: Any) -> Run:
         pending = [PhaseProgress(key, name, unit) for key, (name, unit) in phases.items()]
         ledger.run_log.register(run.run_id, pending)
         return run
-
-
-class ActivityLogHandler(logging.Handler):
-    """Brings what a run's code logs to the activity log of that run."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Add a record's message to the run that logged it."""
-        tracker = _current.get()
-        if tracker is not None and record.name.startswith(CAPTURED):
-            tracker.add_activity(record.getMessage(), LEVELS.get(record.levelno, "info"))
-
-
-_handler, _attached, _attaching = ActivityLogHandler(logging.INFO), 0, Lock()
-
-
-@contextmanager
-def captured(tracker: BatchRunTracker) -> Iterator[None]:
-    """Bring what this thread logs to a run's activity log; the handler is attached once for all runs."""
-    global _attached  # noqa: PLW0603 - the root logger is global, too
-    with _attaching:
-        _attached += 1
-        logging.getLogger().addHandler(_handler)  # adding what is there already changes nothing
-    token = _current.set(tracker)
-    try:
-        yield
-    finally:
-        _current.reset(token)
-        with _attaching:
-            _attached -= 1
-            if not _attached:
-                logging.getLogger().removeHandler(_handler)
 
 
 @contextmanager
