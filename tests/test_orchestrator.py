@@ -138,14 +138,14 @@ def test_profiles_of_what_is_held_are_fetched(tmp_path):
         with store.writing("symbol", owner="test") as writer:
             writer.replace("profiles", store.read("profiles").clear())
             writer.publish()
-        csv = LOTS.replace(b"BERAQ", names[0].encode())
+        csv = LOTS.replace(b"BERAQ", names[0].encode()) + b"NOSUCH,1,1,2024-01-05\n"
         lots = parse_positions(csv, "x.csv", today=date(2026, 1, 1))
         portfolio_id = store.ledger.portfolios.create("ann", Portfolio("Main", "Main"), lots).portfolio_id
         settings = simulated_store.settings(ny_time="2024-06-28T22:00")
         outcome, status = nine(store, settings, portfolio_ids=[portfolio_id])
         assert store.read("profiles")["symbol"].to_list() == [names[0], "SPY"]
         summaries = {each.phase_id: each.summary for each in store.ledger.run_log.phases(outcome.run_id)}
-    assert summaries["phase_0"] == "profiles of 2 symbols"
+    assert summaries["phase_0"] == "profiles of 2 symbols; without an answer: 1 unknown_symbol"
     assert summaries["phase_2"] == "no source of statements is configured"
     assert status.status == "partial"  # nobody has NOSUCH
 
