@@ -23,6 +23,7 @@ from bench.service_load import (
     serving,
     shares_of,
     upload,
+    wait_for_snapshots,
 )
 from service import clock
 from storage.store import open_store
@@ -38,7 +39,9 @@ def measure_beside_batch(store: Path, symbols: Sequence[str], load: Load) -> lis
     _leave_gaps(store)
     with serving([*SERVICE, str(store)], cores=range(os.cpu_count() or 1)) as server:
         made = ask_all(server.port, [[upload(symbols, load.positions[0]) for _ in range(READERS)]])
-        asked = [read(route, json.loads(answer.body)["portfolio_id"]) for answer in made for route in ROUTES]
+        ids = [json.loads(answer.body)["portfolio_id"] for answer in made]
+        wait_for_snapshots(store, ids)  # by another job, which is not what is measured here
+        asked = [read(route, one) for one in ids for route in ROUTES]
         ask_all(server.port, [asked])
         shares = shares_of(asked, max(load.reads // 10, 4))
         idle = [ask_timed(server, shares, 200) for _ in range(20)]
