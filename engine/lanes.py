@@ -1,4 +1,4 @@
-"""All models of a design solved for one block of cases; imports numpy and numba."""
+"""All models of a design solved for one block of ``LANES`` cases; imports numpy and numba."""
 
 import numpy as np
 from numba import njit

@@ -19,7 +19,7 @@ from numba import njit
 from engine.quality import reason_bit
 from engine.typing import FloatArray, MaskArray
 
-LANES = 64
+LANES = 96
 FAST = {"reassoc", "contract", "nsz", "arcp"}
 
 INSUFFICIENT = np.uint32(reason_bit("insufficient_history"))

@@ -61,8 +61,9 @@ def fit_factors(panel: Panel, models: Sequence[Model] = MODELS, *, first: int, l
     reasons = np.empty((n_symbols, n_models, n_fits), dtype=np.uint32)
     results = (beta, error, n_obs, r_squared, variance, reasons)
     factors = factor_returns(panel, models)
-    for start in range(first, last + 1, LANES):
-        n_fits = min(LANES, last + 1 - start)
+    chunk = min(LANES, *(model.window for model in models))  # sums from both sides reach no further
+    for start in range(first, last + 1, chunk):
+        n_fits = min(chunk, last + 1 - start)
         designs = tuple(
             build_design(group, _ending_at(factors[span], start, n_fits, group[0].window), n_fits)
             for span, group in _by_window(models)

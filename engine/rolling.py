@@ -1,6 +1,7 @@
 """Window regressions of all symbols for consecutive sessions; the lanes of a block are sessions.
 
-Imports numpy and numba. A chunk holds at most ``LANES`` sessions and no more than the shortest window.
+Imports numpy and numba. A chunk holds at most ``LANES`` sessions and no more than the shortest window: the
+caller sees to it, for the sums of a longer one would hold rows from before its windows.
 """
 
 import numpy as np

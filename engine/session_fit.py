@@ -1,4 +1,4 @@
-"""Window regressions of all symbols for one session; the lanes of a block are symbols. numpy and numba."""
+"""Window regressions of all symbols for one session; a block's ``LANES`` are symbols. numpy and numba."""
 
 import numpy as np
 from numba import njit

@@ -1,12 +1,14 @@
 """A history of ten years equals the one-date answers of each of its sessions: nothing drifts."""
 
+from dataclasses import replace
+
 import naive
 import numpy as np
 import pytest
 from markets import make_market
 from tolerance import assert_agree
 
-from engine.factors import FACTOR_NAMES
+from engine.factors import FACTOR_NAMES, MODELS
 from engine.panel import build_panel
 from engine.regression import fit_factors
 
@@ -73,6 +75,16 @@ def test_rolling_equals_the_slow_answer_where_it_is_hardest(decade):
             for j, name in enumerate(FACTOR_NAMES):
                 answer = [rolling.beta_raw[row, t, j], rolling.standard_error[row, t, j]]
                 assert_agree(answer, expected[name][:2], what=f"{symbol} {name} at {t}")
+
+
+def test_a_window_shorter_than_a_block_of_sessions(decade):
+    _, panel = decade
+    models = [replace(model, window=40, min_observations=20) for model in MODELS[:2]]
+    rolling = fit_factors(panel, models, first=300, last=500)
+    for t in range(300, 501):
+        once = fit_factors(panel, models, first=t, last=t)
+        assert_agree(rolling.beta_raw[:, t - 300], once.beta_raw[:, 0], 1e-10, what=f"beta_raw at {t}")
+        assert np.array_equal(rolling.n_obs[:, t - 300], once.n_obs[:, 0]), f"n_obs at {t}"
 
 
 def test_a_part_of_the_history_is_the_same_part(decade):
