@@ -61,11 +61,12 @@ def fit_factors(panel: Panel, models: Sequence[Model] = MODELS, *, first: int, l
     reasons = np.empty((n_symbols, n_models, n_fits), dtype=np.uint32)
     results = (beta, error, n_obs, r_squared, variance, reasons)
     factors = factor_returns(panel, models)
+    step = STEP if first == last else 1  # a history counts its windows from the first row on
     chunk = min(LANES, *(model.window for model in models))  # sums from both sides reach no further
     for start in range(first, last + 1, chunk):
         n_fits = min(chunk, last + 1 - start)
         designs = tuple(
-            build_design(group, _ending_at(factors[span], start, n_fits, group[0].window), n_fits)
+            build_design(group, _ending_at(factors[span], start, n_fits, group[0].window, step), n_fits)
             for span, group in _by_window(models)
         )
         if first == last:
@@ -93,9 +94,11 @@ def _by_window(models: Sequence[Model]) -> Iterator[tuple[slice, list[Model]]]:
         at += n_factors
 
 
-def _ending_at(rows: FloatArray, start: int, n_fits: int, window: int) -> FloatArray:
-    """Factor rows of the windows that end at ``start`` … ``start + n_fits − 1``, NaN before the first one."""
+def _ending_at(rows: FloatArray, start: int, n_fits: int, window: int, step: int) -> FloatArray:
+    """Factor rows of the windows that end at ``start`` … ``start + n_fits − 1``, NaN before the first one.
+
+    The first window gets as many rows of NaN before it as make its length a multiple of ``step``.
+    """
     begin, end = start - window + 1, start + n_fits
-    padding = -window % STEP if n_fits == 1 else 0
-    head = np.full((len(rows), max(0, -begin) + padding), np.nan)
+    head = np.full((len(rows), max(0, -begin) + -window % step), np.nan)
     return np.concatenate([head, rows[:, max(0, begin) : end]], axis=1)

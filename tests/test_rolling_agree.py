@@ -87,6 +87,17 @@ def test_a_window_shorter_than_a_block_of_sessions(decade):
         assert np.array_equal(rolling.n_obs[:, t - 300], once.n_obs[:, 0]), f"n_obs at {t}"
 
 
+@pytest.mark.parametrize("n_sessions", [2, 65, 91, 97, 129, 181])
+def test_a_history_of_any_length_ends_on_its_one_date_answer(decade, n_sessions):
+    """Chunks of a single session among them, whose windows must be counted like those of the others."""
+    _, panel = decade
+    last = 1200
+    rolling, once = (fit_factors(panel, first=at, last=last) for at in (last - n_sessions + 1, last))
+    for name in NUMBERS:
+        assert_agree(getattr(rolling, name)[:, -1], getattr(once, name)[:, 0], 1e-10, what=name)
+    assert np.array_equal(rolling.n_obs[:, -1], once.n_obs[:, 0])
+
+
 def test_a_part_of_the_history_is_the_same_part(decade):
     _, panel = decade
     whole = fit_factors(panel, first=0, last=2519)
