@@ -152,6 +152,8 @@ def test_betas(get, described):
     spreads = {each["name"]: each["beta"] for each in get("spread-factors")["factors"]}
     assert spreads == {name: betas[name] for name in spreads}
     assert len(spreads) == 4
+    assert get("spread-factors")["n_obs"] >= 60
+    assert get("risk-metrics")["n_obs"] >= 80
 
 
 def test_an_unchanged_answer_is_not_sent_again(client, portfolio_id):

@@ -80,7 +80,7 @@ def test_performance_of_the_snapshots(get, path, portfolio_id):
     assert np.isclose(found["cumulative_return"], nav[-1] / nav[0] - 1)
     changes = nav[1:] / nav[:-1] - 1
     assert np.isclose(found["volatility"], changes.std(ddof=1) * np.sqrt(252))
-    assert found["n_obs"] == len(changes) == 9
+    assert found["n_obs"] == body["n_obs"] == len(changes) == 9
     assert body["data"]["relative"]["beta"] is None  # nine returns do not make a beta
 
 
@@ -94,8 +94,9 @@ def test_performance_of_todays_weights(get):
 
 def test_stored_exposures(get):
     now = {each["name"]: each["beta"] for each in get("factor-exposures")["factors"]}
-    history = get("exposure-history")["history"]
-    assert len(history) == 10 * 13
+    body = get("exposure-history")
+    history = body["history"]
+    assert (len(history), body["n_obs"]) == (10 * 13, 10)
     last = {point["factor"]: point["beta"] for point in history if point["session"] == str(LAST)}
     assert last == pytest.approx(now, nan_ok=True)
     few = get("exposure-history", start="2024-06-27", end="2024-06-27")["history"]
@@ -115,7 +116,7 @@ def test_a_replayed_window(get, path):
     short = -50 * closes["BERAQ"] * (np.prod(1 + other) - 1)
     assert np.isclose(data["total_pnl"], expected + short)
     assert np.isclose(data["percentage_impact"], 100 * data["total_pnl"] / overview["net_asset_value"])
-    assert len(data["dates"]) == len(data["pnl"]) == 20
+    assert len(data["dates"]) == len(data["pnl"]) == body["n_obs"] == 20
     assert data["modeled_share"] == {}
 
 

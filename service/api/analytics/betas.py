@@ -1,9 +1,14 @@
 """What a composed portfolio says of its betas, as wire records."""
 
 import math
+from collections.abc import Sequence
+
+import numpy as np
 
 from engine.analysis import market_regression, max_drawdown
+from engine.book import SymbolBook
 from engine.factors import MODELS
+from engine.typing import IntArray
 from service.api.analytics.beta_records import (
     BetaComparison,
     CalculatedBeta,
@@ -46,10 +51,16 @@ def factor_beta(composed: Composed, place: int) -> FactorBeta:
         exposure_dollar=dollar,
         standard_error=plain(exposures.standard_error[place]),
         coverage=coverage,
-        n_obs=fewest_of(composed.market.book.n_obs[composed.holdings.rows, place]),
+        n_obs=_fewest_behind(composed.market.book, composed.holdings.rows, [place]),
         quality="unavailable" if beta is None else "degraded" if reasons else "ok",
         reasons=reasons,
     )
+
+
+def _fewest_behind(book: SymbolBook, rows: Sequence[int] | IntArray, places: Sequence[int]) -> int | None:
+    """Return the fewest returns that one of some betas rests on; what has no beta does not count."""
+    at = np.ix_(*(np.asarray(each, dtype=np.int64) for each in (rows, places)))
+    return fewest_of(np.where(np.isfinite(book.betas[at]), book.n_obs[at], np.nan))
 
 
 def position_factor_exposures(
@@ -75,7 +86,7 @@ def position_factor_exposures(
     ]
     held = [row for _, _, row in lots if row >= 0]
     return PositionFactorExposures(
-        **served(composed) | {"n_obs": fewest_of(book.n_obs[held])},
+        **served(composed) | {"n_obs": _fewest_behind(book, held, range(len(book.factor_names)))},
         calculation_date=composed.market.session,
         data_quality=quality,
         total=len(lots),
@@ -152,8 +163,10 @@ def spread_factors(composed: Composed) -> SpreadFactors:
         for name in SPREADS
         if math.isfinite(exposures.beta[places[name]])
     ]
+    behind = [places[name] for name in SPREADS]
+    n_obs = _fewest_behind(composed.market.book, composed.holdings.rows, behind)
     return SpreadFactors(
-        **served(composed) | {"available": bool(factors)},
+        **served(composed) | {"available": bool(factors), "n_obs": n_obs},
         calculation_date=composed.market.session,
         factors=factors,
         metadata={} if factors else {"reason": "no_calculations_available"},
@@ -179,8 +192,9 @@ def _spread(name: str, beta: float, dollar: float) -> SpreadFactor:
 def risk_metrics(composed: Composed) -> RiskMetrics:
     """Three numbers of old."""
     returns = composed.volatility.series.returns[-252:]
+    n_obs = int(np.isfinite(returns).sum())
     weighted = composed.exposures.beta[composed.exposures.names.index(MARKET_BETA)]
     data = RiskMetricsData(
         plain(weighted), plain(composed.volatility.realized_252d), plain(max_drawdown(returns))
     )
-    return RiskMetrics(**served(composed), risk_metrics=data)
+    return RiskMetrics(**served(composed) | {"n_obs": n_obs}, risk_metrics=data)

@@ -56,7 +56,8 @@ def exposure_history(
     names = ("session", "factor", "beta", "exposure_dollar", "se", "coverage")
     points = [ExposurePoint(*row) for row in rows.select(names).iter_rows()]
     reason = {} if points else {"reason": "no_snapshots"}
-    return ExposureHistory(**served(composed) | {"available": bool(points)}, history=points, metadata=reason)
+    fields = served(composed) | {"available": bool(points), "n_obs": rows["session"].n_unique()}
+    return ExposureHistory(**fields, history=points, metadata=reason)
 
 
 def replayed_window(store: Store, composed: Composed, start: date, end: date) -> ReplayAnswer:
@@ -88,7 +89,7 @@ def replayed_window(store: Store, composed: Composed, start: date, end: date) ->
             name: float(share) for name, share in zip(symbols, found.modeled, strict=True) if share > 0
         },
     )
-    return ReplayAnswer(**served(composed, found.coverage), data=data)
+    return ReplayAnswer(**served(composed, found.coverage) | {"n_obs": len(window)}, data=data)
 
 
 def _window_returns(
@@ -150,7 +151,7 @@ def _performance(
     )
     reasons = () if exists else ("insufficient_history",)
     return PerformanceAnswer(
-        **served(composed, reasons=reasons) | {"available": exists},
+        **served(composed, reasons=reasons) | {"available": exists, "n_obs": found.n_obs},
         basis=basis,
         data=data if exists else None,
         metadata={} if exists else {"reason": "fewer_than_two_returns"},

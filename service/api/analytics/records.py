@@ -16,7 +16,8 @@ class Excluded(msgspec.Struct):
 class Served(msgspec.Struct, kw_only=True):
     """What every answer carries: of when, from what, and how much of the book it covers.
 
-    ``n_obs`` is the fewest daily returns that any of its numbers rests on; null where they rest on closes.
+    ``n_obs`` is the fewest daily returns that any of its numbers rests on, or the sessions that a history
+    has; null where they rest on closes.
     """
 
     portfolio_id: str | None
