@@ -6,10 +6,13 @@ INPUTS := pyproject.toml constraints.txt
 # The tests of a file share stores and servers, so they stay with one worker.
 PARALLEL := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test lint kernels bench soak clean
+.PHONY: demo serve-demo test lint kernels bench soak clean
 
 demo: .venv/.runtime
 	$(BIN)/ridgeline demo
+
+serve-demo: .venv/.runtime
+	$(BIN)/ridgeline serve-demo
 
 test: .venv/.test
 	$(MAKE) --no-print-directory --jobs=2 lint kernels

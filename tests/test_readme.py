@@ -55,6 +55,7 @@ def test_the_readme_names_every_make_target_and_exit_code():
     targets = re.findall(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
     for target in set(targets[0].split()) - {"clean"}:
         assert f"make {target}" in TEXT, target
+    assert set(re.findall(r"`make ([a-z-]+)`", TEXT)) <= set(targets[0].split())
 
 
 def test_links_lead_somewhere():
