@@ -23,7 +23,7 @@ from service.api.analytics.aggregate_records import (
     ShareSummary,
 )
 from service.api.analytics.asked import quality_of
-from service.api.analytics.betas import MARKET_BETA
+from service.api.analytics.betas import MARKET_BETA, factor_beta
 from service.api.analytics.records import ProfitAndLoss, Served
 from service.api.analytics.routes import Largest, Lookback, Overlap, check_overlap, chosen_scenarios
 from service.api.analytics.served import plain, served
@@ -140,10 +140,10 @@ def beta(resources: Resources, caller: Caller, ids: Ids = None) -> AggregateBeta
     found = together(resources, caller, ids)
     if found is None:
         return nothing(AggregateBeta)
-    exposures = found.whole.exposures
-    value = plain(exposures.beta[exposures.names.index(MARKET_BETA)])
-    fields = base(found) | {"available": value is not None, "aggregate_metrics": {"beta": value}}
-    return AggregateBeta(**fields, aggregate_beta=value, formula="sum of value times beta over sum of NAV")
+    one = factor_beta(found.whole, found.whole.exposures.names.index(MARKET_BETA))
+    fields = base(found) | {"available": one.beta is not None, "aggregate_metrics": {"beta": one.beta}}
+    formula = "sum of value times beta over sum of NAV"
+    return AggregateBeta(**fields | {"n_obs": one.n_obs}, aggregate_beta=one.beta, formula=formula)
 
 
 @get(f"{PATH}/volatility", sync_to_thread=True, tags=TAGS)
