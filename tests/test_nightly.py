@@ -1,14 +1,18 @@
 """Night after night on the simulated market, through the command line, and then everything from scratch."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
+from threading import Event, Thread
 
+import httpx
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
+from service_process import serving
 
 from engine.factors import PROXIES
 from service import clock
@@ -118,6 +122,40 @@ def assert_as_from_scratch(path: Path, days: list[date], at) -> None:
             assert_frame_equal(named(found, table), named(expected, table), rel_tol=1e-10, abs_tol=1e-10)
 
 
+@contextmanager
+def watched(path: Path) -> Iterator[dict[str, set[str]]]:
+    """Have a service in another process asked how the night goes; the statuses that each run was seen in.
+
+    In the end its history has every run that was seen, completed.
+    """
+    seen: dict[str, set[str]] = {}
+    over = Event()
+    with serving(path) as url, httpx.Client(base_url=f"{url}/api/v1/admin", timeout=60) as client:
+
+        def watch() -> None:
+            while not over.wait(0.02):
+                for job in ("symbol-batch", "portfolio-refresh"):
+                    body = client.get(f"/{job}/status").json()
+                    if body["status"] in ("running", "completed", "partial", "failed"):
+                        assert (
+                            body["status"] != "running" or body["overall_progress"]["percent_complete"] < 100
+                        )
+                        seen.setdefault(body["batch_run_id"], set()).add(body["status"])
+
+        watcher = Thread(target=watch)
+        watcher.start()
+        try:
+            yield seen
+        finally:
+            over.set()
+            watcher.join()
+        runs = client.get("/batch/history", params={"limit": 200}).json()["runs"]
+    ended = {run["batch_run_id"]: run["status"] for run in runs}
+    assert seen
+    assert seen.keys() <= ended.keys()
+    assert set(ended.values()) == {"completed"}
+
+
 def through(path: Path, days: list[date], missed: set[int], at, capsys: pytest.CaptureFixture[str]) -> None:
     """Run the nights of some sessions, all but the missed ones; portfolios come in after the first."""
     for number, day in enumerate(days):
@@ -140,7 +178,9 @@ def test_eight_nights_with_a_split_a_dividend_a_rename_a_delisting_and_two_misse
 ) -> None:
     path = founded(tmp_path / "store", (name for name in MARKET.symbols if name != NEW))
     days = DAYS[AT - 4 : AT + 4]
-    through(path, days, {2, 5}, at, capsys)
+    with watched(path) as seen:
+        through(path, days, {2, 5}, at, capsys)
+    assert len([run for run, statuses in seen.items() if "running" in statuses]) >= 6
     with open_store(path) as store:
         assert store.ledger.symbols.ids().keys() - store.ledger.symbols.active() == {OLD, DELISTED}
         assert {*PROXIES.values(), NEW} <= store.ledger.symbols.active()
@@ -152,5 +192,7 @@ def test_eight_nights_with_a_split_a_dividend_a_rename_a_delisting_and_two_misse
 def test_forty_nights(tmp_path: Path, at, capsys: pytest.CaptureFixture[str]) -> None:
     path = founded(tmp_path / "store", (name for name in MARKET.symbols if name != NEW))
     days = DAYS[AT - 22 : AT + 18]
-    through(path, days, {7, 30}, at, capsys)
+    with watched(path) as seen:
+        through(path, days, {7, 30}, at, capsys)
+    assert len([run for run, statuses in seen.items() if "running" in statuses]) >= 30
     assert_as_from_scratch(path, days, at)
