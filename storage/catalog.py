@@ -7,6 +7,7 @@ has the old one open neither blocks nor notices.
 
 import fcntl
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +27,7 @@ from storage.table import DType, Table
 Files: TypeAlias = Sequence[DataFile]
 Views: TypeAlias = Sequence[tuple[Table, Files]]
 
+EXPLAINED = re.compile(r"^\s*EXPLAIN\s+(ANALYZE\s+)?", re.IGNORECASE)
 SQL_TYPES: dict[DType, str] = {
     pl.String: "VARCHAR",
     pl.Date: "DATE",
@@ -160,10 +162,9 @@ def query(path: Path, sql: str) -> pl.DataFrame:
 
 
 def _require_reading(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
-    """Let only what reads pass: a COPY would write files wherever its user may."""
-    kinds = {statement.type for statement in connection.extract_statements(sql)}
-    if kinds - {duckdb.StatementType.EXPLAIN}:
-        require_select(connection, sql)
+    """Let only what reads pass, explained or not: a COPY would write files wherever its user may."""
+    if connection.extract_statements(sql):
+        require_select(connection, EXPLAINED.sub("", sql, count=1))
 
 
 def contents(path: Path) -> pl.DataFrame:

@@ -126,6 +126,13 @@ def test_queries_cannot_write_and_errors_are_duckdbs(filled):
         filled.sql("SELEC 1")
     with pytest.raises(InvalidQuery, match="only select"):
         filled.sql("CREATE TABLE mine AS SELECT 1")
+    target = filled.path / "mine.csv"
+    for query in (f"COPY prices TO '{target}'", f"WITH c AS (COPY prices TO '{target}') SELECT 1"):
+        for explained in ("", "explain ", "EXPLAIN ANALYZE "):
+            with pytest.raises(InvalidQuery, match="only select"):
+                filled.sql(explained + query)
+    assert not target.exists()
+    assert filled.sql("EXPLAIN ANALYZE FROM prices").height == 1
     assert filled.sql("  ").is_empty()
 
 
