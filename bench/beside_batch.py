@@ -1,4 +1,4 @@
-"""The service while a batch runs beside it: the same requests idle and meanwhile, on all cores."""
+"""The service while a batch computes beside it, until it publishes: the same requests idle and meanwhile."""
 
 import json
 import os
@@ -57,7 +57,7 @@ def measure_beside_batch(store: Path, symbols: Sequence[str], load: Load) -> lis
     if ended["batch_run_id"] != started["batch_run_id"] or ended["status"] == "failed":
         raise AssertionError(f"the batch did not go well: {ended['error']}")
     before = _row("analytics, nothing beside it", idle)
-    return [before, _row("analytics, a batch beside it", beside, TIMES_IDLE * before.p99)]
+    return [before, _row("analytics, a batch computing beside it", beside, TIMES_IDLE * before.p99)]
 
 
 def _leave_gaps(store: Path) -> None:
