@@ -59,7 +59,8 @@ def create_app(resources: Resources) -> FastAPI:
         market, accounts = resources.market(), resources.live.accounts
         assert market is not None
         closed = clock.last_closed_session(resources.settings)
-        etag = f'"{market.book.release}.{accounts.release}.{revision}.{closed:%Y%m%d}"'
+        version = accounts.version_of(portfolio_id)
+        etag = f'"{market.book.release}.{version}.{revision}.{closed:%Y%m%d}"'
         headers = {"ETag": etag, "Cache-Control": "private, no-cache"}
         if request.headers.get("if-none-match") == etag:
             return Response(None, status_code=304, headers=headers)

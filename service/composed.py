@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
 from itertools import chain
-from typing import Any, TypeAlias, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
@@ -21,16 +21,17 @@ from engine.composition import (
 from engine.concentration import Concentration, SectorWeights, concentration, sector_weights
 from engine.stress import StressResult, stress
 from engine.valuation import Positions, Valuation, joined, value_positions
-from service.live_book import Accounts, Market
+from service.accounts import Accounts, Snapshot
+from service.live_book import Market
 from service.lots import is_expired, positions_of, realized_pnl
 from service.memo import Memo
 from service.splits import in_shares_of
 from storage.ledger import Ledger
 from storage.portfolios import Portfolio
 from storage.position_queries import Position
+from storage.releases import Release
 
 T = TypeVar("T")
-Snapshot: TypeAlias = dict[str, Any]  # a row of portfolio_snapshots
 KEPT = 512
 
 
@@ -39,7 +40,8 @@ class Composed:
     """A portfolio's open positions and what one release says about them, each part when it is asked for.
 
     ``equity`` is the account's net asset value by its newest ``snapshot``, as entered before the first one;
-    None for the sum of its parts. ``expired`` are the symbols of options that are no longer in the book, and
+    None for the sum of its parts. ``stored`` is the release of the portfolio layer that the snapshot is of,
+    None where nobody looked. ``expired`` are the symbols of options that are no longer in the book, and
     ``closed`` the positions that their owner has closed.
     """
 
@@ -51,6 +53,7 @@ class Composed:
     snapshot: Snapshot | None = None
     expired: tuple[str, ...] = ()
     closed: tuple[Position, ...] = ()
+    stored: Release | None = None
 
     @cached_property
     def realized_pnl(self) -> float:
@@ -158,18 +161,16 @@ class Compositions:
 
     def of(self, portfolio: Portfolio, market: Market, accounts: Accounts) -> Composed:
         """Compose a portfolio as the ledger had it when its revision was read, or later."""
-        key = (portfolio.portfolio_id, portfolio.revision, market.book.release, accounts.release)
-        snapshot = accounts.snapshots.get(portfolio.portfolio_id)
-        return self._made.kept(key, lambda: self._compose(portfolio, market, snapshot))
+        key = (*_version(portfolio, accounts), market.book.release)
+        return self._made.kept(key, lambda: self._compose(portfolio, market, accounts))
 
     def combined(self, portfolios: Sequence[Portfolio], market: Market, accounts: Accounts) -> Together:
         """Compose portfolios, each and all in one."""
         parts = tuple(self.of(each, market, accounts) for each in portfolios)
-        revisions = tuple((each.portfolio_id, each.revision) for each in portfolios)
-        key = (revisions, market.book.release, accounts.release)
+        key = (tuple(_version(each, accounts) for each in portfolios), market.book.release)
         return Together(parts, self._made.kept(key, lambda: combined(parts)))
 
-    def _compose(self, portfolio: Portfolio, market: Market, snapshot: Snapshot | None) -> Composed:
+    def _compose(self, portfolio: Portfolio, market: Market, accounts: Accounts) -> Composed:
         stored = self._ledger.positions.of(portfolio.portfolio_id)
         closed = tuple(each for each in stored if each.lot.exit_date is not None)
         stored = [each for each in stored if each.lot.exit_date is None]
@@ -185,8 +186,14 @@ class Compositions:
         positions = positions_of([position.lot for position in held], marks)
         positions = in_shares_of(market.book.as_of, positions, entered, market.splits)
         equity = None if portfolio.starting_equity is None else float(portfolio.starting_equity)
+        snapshot = accounts.snapshots.get(portfolio.portfolio_id)
         nav = equity if snapshot is None else snapshot["nav"]
-        return Composed(market, positions, nav, portfolio, held, snapshot, expired, closed)
+        return Composed(market, positions, nav, portfolio, held, snapshot, expired, closed, accounts.release)
+
+
+def _version(portfolio: Portfolio, accounts: Accounts) -> tuple[str, int, int]:
+    """What changes with a portfolio: its id, what was entered, what refreshes have stored."""
+    return portfolio.portfolio_id, portfolio.revision, accounts.version_of(portfolio.portfolio_id)
 
 
 def _entered(position: Position, portfolio: Portfolio | None, market: Market) -> date:

@@ -1,15 +1,15 @@
 """The book that requests compute from: loaded at start, exchanged when a new release appears."""
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from threading import Lock
 from typing import Any, Literal, TypeAlias
 
-import polars as pl
-
 from engine import prices_asof
 from engine.book import SymbolBook
+from service.accounts import Accounts, newest_accounts
 from service.book_loader import benchmark_weights, computed_sessions, load_book, newest_profiles
 from service.splits import read_splits
 from storage.errors import StorageError
@@ -51,16 +51,7 @@ class Market:
         return day
 
 
-@dataclass(frozen=True, slots=True)
-class Accounts:
-    """The newest snapshot of each portfolio, by its id, as a release of the portfolio layer has them.
-
-    Beside the columns of the table each has ``month_pnl`` and ``year_pnl``: P&L since the last snapshot of
-    the month and of the year before, since the first one where there is none.
-    """
-
-    release: int
-    snapshots: dict[str, dict[str, Any]]
+Prepare: TypeAlias = Callable[[Market, Accounts], None]
 
 
 class LiveBook:
@@ -82,57 +73,41 @@ class LiveBook:
         self._store, self._lock, self._option_rate = store, Lock(), option_rate
         self.state: State = "initializing"
         self.market: Market | None = None
-        self.accounts = Accounts(0, {})
+        self.accounts = Accounts()
         self.error: str | None = None
         self.started_at: str | None = None
         self.completed_at: str | None = None
         self._release = -1
 
-    def refresh(self) -> bool:
-        """Load the newest releases if they are others; whether the market changed."""
+    def refresh(self, prepare: Prepare | None = None) -> bool:
+        """Load the newest releases if they are others, and serve them; whether the market changed.
+
+        ``prepare`` is called with what was loaded before it is served in the place of an earlier one.
+        """
         with self._lock:
             try:
-                self._refresh_accounts()
+                accounts = newest_accounts(self._store, self.accounts)
                 release = self._store.release()
-                if release.number == self._release:
-                    return False
-                self.started_at = timestamp()
-                market = self._loaded(release)
+                is_new = release.number != self._release
+                self.started_at = timestamp() if is_new else self.started_at
+                market = self._loaded(release) if is_new else self.market
             except (StorageError, OSError) as error:
                 self.error = str(error)
                 self.state = "ready" if self.market else "failed"
                 log.exception("the newest release cannot be loaded")
                 return False
-            self._release, self.error, self.completed_at = release.number, None, timestamp()
-            self.market, self.state = market, "ready" if market else "empty"
-            return True
-
-    def _refresh_accounts(self) -> None:
-        release = self._store.release(layer="portfolio")
-        if release.number != self.accounts.release:
-            rows = newest_snapshots(self._store.read("portfolio_snapshots", release=release))
-            found = {row["portfolio_id"]: row for row in rows.iter_rows(named=True)}
-            self.accounts = Accounts(release.number, found)
+            if prepare and self.market and market and (is_new or accounts is not self.accounts):
+                prepare(market, accounts)
+            self.accounts = accounts
+            if is_new:
+                self._release, self.error, self.completed_at = release.number, None, timestamp()
+                self.market, self.state = market, "ready" if market else "empty"
+            return is_new
 
     def _loaded(self, release: Release) -> Market | None:
         if not len(computed_sessions(self._store, release)):
             return None
         return market_at(self._store, release, option_rate=self._option_rate)
-
-
-def newest_snapshots(snapshots: pl.DataFrame) -> pl.DataFrame:
-    """Return the newest row of each portfolio, and what it has earned in its month and its year."""
-    rows = snapshots.sort("session")
-    newest = rows.unique("portfolio_id", keep="last")
-    session, earned = pl.col("session"), pl.col("cumulative_pnl")
-    month = session.last().dt.month_start()
-    year = month.dt.replace(month=1)
-    earlier = rows.group_by("portfolio_id").agg(
-        earned.filter(session < since).last().fill_null(0.0).alias(name)
-        for name, since in (("month_pnl", month), ("year_pnl", year))
-    )
-    since = newest.join(earlier, on="portfolio_id", how="left")
-    return since.with_columns((earned - pl.col(name)).alias(name) for name in ("month_pnl", "year_pnl"))
 
 
 def market_at(store: Store, release: Release, asof: date | None = None, *, option_rate: float) -> Market:

@@ -36,6 +36,11 @@ class Memo(Generic[T]):
             self.hits += found is not None
             return found
 
+    def values(self) -> list[T]:
+        """Return what is kept."""
+        with self._lock:
+            return list(self._kept.values())
+
     def kept(self, key: Hashable, make: Callable[[], T]) -> T:
         """Return what was made under a key, or make it; two threads may both make it."""
         found = self.found(key)

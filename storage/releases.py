@@ -54,9 +54,10 @@ def numbered(connection: sa.Connection, number: int, layer: str) -> Release:
     return _release(row, layer if number == 0 else row.layer)
 
 
-def history(connection: sa.Connection, layer: str) -> list[Release]:
-    """Return all releases of a layer, newest first, down to the empty store."""
-    return [_release(row, layer) for row in connection.execute(_of_layer(layer))]
+def history(connection: sa.Connection, layer: str, after: int = -1) -> list[Release]:
+    """Return the releases of a layer with a number above ``after``, newest first, down to the empty store."""
+    query = _of_layer(layer).where(releases.c.number > after)
+    return [_release(row, layer) for row in connection.execute(query)]
 
 
 def add(connection: sa.Connection, draft: Release) -> Release:

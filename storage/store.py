@@ -101,10 +101,10 @@ class Store:
             raise Corrupt(f"{self.path}: no release of the {layer} layer; restore the ledger from a backup")
         return newest
 
-    def releases(self, *, layer: str = "symbol") -> list[Release]:
-        """Return all releases of a layer, newest first."""
+    def releases(self, *, layer: str = "symbol", after: int = -1) -> list[Release]:
+        """Return the releases of a layer with a number above ``after``, newest first; all by default."""
         with self.ledger.reading() as connection:
-            return releases.history(connection, layer)
+            return releases.history(connection, layer, after)
 
     def read(
         self,

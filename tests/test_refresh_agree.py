@@ -11,9 +11,10 @@ from refreshing import LAST, LOTS, START, enter, refresh
 from tolerance import assert_agree
 
 from engine.diversification import LARGEST, LOOKBACK, MIN_OVERLAP
+from service.accounts import Accounts, newest_accounts
 from service.composed import Compositions
 from service.ingest import ingest_table
-from service.live_book import Accounts, market_at
+from service.live_book import market_at
 from storage.store import open_store
 
 SPLIT = date(2024, 6, 20)
@@ -71,8 +72,7 @@ def refreshed(ten_sessions, tmp_path_factory):
         ids = {name: enter(store, name, equity, csv=csv) for name, (equity, csv) in BOOKS.items()}
         outcome = refresh(store)
         assert (outcome.status, outcome.snapshots) == ("completed", 10 * len(BOOKS))
-        rows = store.read("portfolio_snapshots", sessions=(LAST, LAST)).iter_rows(named=True)
-        accounts = Accounts(1, {row["portfolio_id"]: row for row in rows})
+        accounts = newest_accounts(store, Accounts())
         market = market_at(store, store.release(), LAST, option_rate=0.04)
         compositions = Compositions(store.ledger)
         alone = {

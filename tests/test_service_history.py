@@ -10,9 +10,9 @@ import polars as pl
 import pytest
 from service_process import serving
 
+from service.accounts import newest_sessions
 from service.cli.app import run
 from service.csv_import.parsing import parse_positions
-from service.live_book import newest_snapshots
 from storage.portfolios import Portfolio
 from storage.store import open_store
 
@@ -264,7 +264,7 @@ def test_profit_since_the_month_and_the_year_before():
         for day, value in zip(days, values, strict=True)
         if value is not None
     ]
-    found = newest_snapshots(pl.DataFrame(rows).sample(fraction=1, shuffle=True, seed=3))
+    found = newest_sessions(pl.DataFrame(rows).sample(fraction=1, shuffle=True, seed=3))
     assert {row["portfolio_id"]: (row["month_pnl"], row["year_pnl"]) for row in found.to_dicts()} == {
         "old": (4 - 11, 4 - 5),
         "new": (3, 3),

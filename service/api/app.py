@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 from litestar import Litestar, Request, Router
@@ -29,7 +30,7 @@ from service.api.admin import runs as admin_runs
 from service.api.admin import views as admin_views
 from service.api.analytics import aggregates, calculating, history_routes, what_if
 from service.api.analytics import routes as analytics
-from service.api.analytics.kept_answers import keeping
+from service.api.analytics.kept_answers import answer_ahead, keeping
 from service.api.auth import Caller, Doorkeeper, admitting, caller_of
 from service.api.data import portfolios as data_portfolios
 from service.api.data import positions as data_positions
@@ -131,7 +132,8 @@ async def _background(app: Litestar) -> AsyncIterator[None]:
 
     async def watch() -> None:
         while True:
-            if await sync_to_thread(resources.live.refresh) and resources.live.market:
+            prepare = partial(answer_ahead, resources)
+            if await sync_to_thread(resources.live.refresh, prepare) and resources.live.market:
                 book = resources.live.market.book
                 log.info(
                     "release %d of %s is served: %d symbols", book.release, book.as_of, len(book.symbols)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from service.admin.starting import Jobs
+from service.api.basis import Question
 from service.api.snapshots import Snapshots
 from service.composed import Composed, Compositions
 from service.live_book import LiveBook, Market
@@ -15,6 +16,7 @@ from storage.secret import signing_secret
 from storage.store import Store
 
 ANSWER_BYTES = 128 << 20
+QUESTIONS = 512  # that are answered anew for every release
 
 
 class NotReadyError(Exception):
@@ -23,9 +25,10 @@ class NotReadyError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """The store, its live book, portfolios composed on it, their snapshots, jobs, answers, queries.
+    """The store, its live book, portfolios composed on it, their snapshots, jobs, queries.
 
-    ``secret`` is what sessions of the pages are signed with.
+    ``answers`` are kept by what they rest on and what was asked, ``questions`` by what was asked: path and
+    query. ``secret`` is what sessions of the pages are signed with.
     """
 
     store: Store
@@ -35,6 +38,7 @@ class Resources:
     snapshots: Snapshots
     jobs: Jobs
     answers: Memo[bytes]
+    questions: Memo[Question]
     secret: bytes
     queries: SqlQueries
 
@@ -72,6 +76,7 @@ def make_resources(store: Store, settings: Settings) -> Resources:
         Snapshots(store, settings, live, jobs),
         jobs,
         Memo[bytes](ANSWER_BYTES, size_of=len),
+        Memo[Question](QUESTIONS),
         signing_secret(store.path),
         SqlQueries(store),
     )

@@ -7,7 +7,8 @@ from typing import Any
 from litestar import Request
 
 from service.api.analytics.asked import Asked, quality_of
-from service.api.analytics.kept_answers import Basis, basis_of
+from service.api.analytics.kept_answers import basis_of
+from service.api.basis import Basis
 from service.memo import Memo
 from service.pages.charts.drawing import Mode
 from service.pages.charts.renderer import Renderer

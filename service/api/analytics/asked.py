@@ -9,10 +9,11 @@ from litestar import MediaType, Request, Response
 from litestar.concurrency import sync_to_thread
 
 from service import clock
-from service.api.analytics.kept_answers import basis_of
+from service.api.analytics.kept_answers import answered, asked_of, basis_of
 from service.api.analytics.records import DataQuality, Served
 from service.api.analytics.served import data_quality
 from service.api.auth import Caller
+from service.api.basis import Basis, Question
 from service.api.resources import Resources
 from service.composed import Composed
 from service.settings import Settings
@@ -35,23 +36,24 @@ class Asked:
 
     async def answer(self, make: Make) -> Response[Any]:
         """Answer from the book and keep the answer, or say that there is no book."""
-        resources, owner = self.resources, self.caller.owner
-        basis = basis_of(resources, owner, self.portfolio_id)
+        resources, owner, portfolio_id = self.resources, self.caller.owner, self.portfolio_id
+        basis = basis_of(resources, owner, portfolio_id)
         if basis is None:
-            nothing = Served(portfolio_id=self.portfolio_id, available=False, reasons=[NOTHING])
+            nothing = Served(portfolio_id=portfolio_id, available=False, reasons=[NOTHING])
             return Response({**msgspec.structs.asdict(nothing), "metadata": {"reason": NOTHING}})
 
-        def encoded() -> bytes:
-            portfolio = resources.ledger.portfolios.get(owner, self.portfolio_id)
+        def encoded(basis: Basis) -> bytes:
+            portfolio = resources.ledger.portfolios.get(owner, portfolio_id)
             return encoder.encode(make(resources.compositions.of(portfolio, basis.market, basis.accounts)))
 
-        key = basis.key(self.request.scope)
-        body = await sync_to_thread(lambda: resources.answers.kept(key, encoded))
+        question = Question(owner, portfolio_id, asked_of(self.request.scope), encoded)
+        body = await sync_to_thread(answered, resources, basis, question)
         return Response(body, media_type=MediaType.JSON, headers=basis.headers)
 
     async def graded(self, make: Callable[[Composed, DataQuality], Served]) -> Response[Any]:
         """Answer with something that says how complete and how fresh it is."""
-        return await self.answer(lambda composed: make(composed, quality_of(self.resources, composed)))
+        resources = self.resources  # and not the request, which would be kept with the question
+        return await self.answer(lambda composed: make(composed, quality_of(resources, composed)))
 
 
 async def asked(

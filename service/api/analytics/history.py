@@ -125,7 +125,7 @@ def _stored(
 ) -> pl.DataFrame:
     portfolio = composed.portfolio.portfolio_id if composed.portfolio else ""
     span = (start or date.min, end or date.max)
-    return store.read(table, portfolios=[portfolio], sessions=span)
+    return store.read(table, release=composed.stored, portfolios=[portfolio], sessions=span)
 
 
 def _performance(

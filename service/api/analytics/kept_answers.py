@@ -1,30 +1,21 @@
-"""Answers that were made before, given again as long as nothing that they rest on has changed."""
+"""Answers that were made before, given again as long as nothing that they rest on has changed.
 
-from dataclasses import dataclass
+What was asked for last is answered on a new release before it is served, so that nobody waits for it.
+"""
+
+import logging
+from time import monotonic, sleep
 
 from litestar.types import ASGIApp, Middleware, Receive, Scope, Send
 
 from service import clock
+from service.accounts import Accounts
+from service.api.basis import Basis, Question
 from service.api.resources import Resources
-from service.live_book import Accounts, Market
+from service.live_book import Market
 
-
-@dataclass(frozen=True, slots=True)
-class Basis:
-    """What the answers on a portfolio rest on; they are the same under the same ``etag``."""
-
-    market: Market
-    accounts: Accounts
-    etag: str
-
-    @property
-    def headers(self) -> dict[str, str]:
-        """Headers of an answer: the client's copy stands until the ``etag`` is another."""
-        return {"etag": self.etag, "cache-control": "private, no-cache"}
-
-    def key(self, scope: Scope) -> tuple[str, str, bytes]:
-        """Return what the answer to a request is kept under."""
-        return self.etag, scope["path"], scope["query_string"]
+AHEAD_SECONDS = 5.0  # that a release waits at most for the answers on it
+log = logging.getLogger(__name__)
 
 
 def basis_of(resources: Resources, owner: str, portfolio_id: str) -> Basis | None:
@@ -37,13 +28,48 @@ def basis_of(resources: Resources, owner: str, portfolio_id: str) -> Basis | Non
     NotReadyError
         The first book is still being loaded.
     """
+    market = resources.market()
     revision = resources.ledger.portfolios.revision(owner, portfolio_id)
-    market, accounts = resources.market(), resources.live.accounts
     if market is None:
         return None
-    closed = clock.last_closed_session(resources.settings)
-    etag = f'"{market.book.release}.{accounts.release}.{revision}.{closed:%Y%m%d}"'
-    return Basis(market, accounts, etag)
+    return _basis(resources, market, resources.live.accounts, portfolio_id, revision)
+
+
+def _basis(
+    resources: Resources, market: Market, accounts: Accounts, portfolio_id: str, revision: int
+) -> Basis:
+    closed, version = clock.last_closed_session(resources.settings), accounts.version_of(portfolio_id)
+    return Basis(market, accounts, f'"{market.book.release}.{version}.{revision}.{closed:%Y%m%d}"')
+
+
+def answer_ahead(resources: Resources, market: Market, accounts: Accounts) -> None:
+    """Answer what was asked for last on what is about to be served; half of the time is left to requests."""
+    until = monotonic() + AHEAD_SECONDS
+    for question in resources.questions.values():
+        began = monotonic()
+        if began > until:
+            log.info("what is not answered ahead by now is answered when it is asked for")
+            break
+        try:
+            revision = resources.ledger.portfolios.revision(question.owner, question.portfolio_id)
+            answered(
+                resources, _basis(resources, market, accounts, question.portfolio_id, revision), question
+            )
+        except Exception:  # its portfolio is gone, say: whoever asks again is told
+            log.debug("%s is not answered ahead", question.asked[0], exc_info=True)
+        sleep(monotonic() - began)
+
+
+def answered(resources: Resources, basis: Basis, question: Question) -> bytes:
+    """Answer a question, and keep the answer and the question."""
+    body = resources.answers.kept((basis.etag, *question.asked), lambda: question.answer(basis))
+    resources.questions.kept(question.asked, lambda: question)
+    return body
+
+
+def asked_of(scope: Scope) -> tuple[str, bytes]:
+    """Return what a request asks: its path and its query."""
+    return scope["path"], scope["query_string"]
 
 
 class KeptAnswers:
@@ -57,10 +83,12 @@ class KeptAnswers:
         if scope.get("method") == "GET":
             basis = basis_of(self._resources, scope["auth"].owner, scope["path_params"]["portfolio_id"])
             if basis is not None:
+                asked = asked_of(scope)
+                self._resources.questions.found(asked)  # those asked for last are kept
                 if (b"if-none-match", basis.etag.encode()) in scope["headers"]:
                     await _send(send, 304, basis)
                     return
-                body = self._resources.answers.found(basis.key(scope))
+                body = self._resources.answers.found((basis.etag, *asked))
                 if body is not None:
                     await _send(send, 200, basis, body)
                     return
