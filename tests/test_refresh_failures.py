@@ -16,6 +16,7 @@ import pytest
 from refreshing import LAST, START, enter, refresh, snapshots
 
 from service.errors import FailedError
+from service.jobs.nightly import run_night
 from service.jobs.portfolio_refresh import JOB, refresh_portfolios
 from service.jobs.progress import Silent
 from service.jobs.tracker import CancelledError
@@ -213,7 +214,10 @@ def test_a_batch_that_does_not_end_is_an_alert_and_one_portfolio_does_not_wait(s
     settings = Settings(symbol_batch_seconds=0.5, alert_webhook_url=url)
     with pytest.raises(FailedError, match="still runs after"):
         refresh_portfolios(store, settings, Silent())
-    assert "given up" in texts[0]
+    with pytest.raises(FailedError, match="still runs after"):
+        run_night(store, settings, Silent())
+    assert len(texts) == 2  # one each
+    assert all("given up" in text for text in texts)
     assert store.ledger.runs.last(JOB).status == "failed"
     assert refresh(store, portfolio_ids=[portfolio_id]).snapshots == 10
 

@@ -9,6 +9,7 @@ from service.jobs.portfolio_refresh import RefreshOutcome, refresh_portfolios
 from service.jobs.progress import Progress
 from service.jobs.session_batch import Outcome
 from service.jobs.symbol_batch import JOB, run_symbol_batch
+from service.jobs.symbol_wait import SymbolsLateError
 from service.jobs.tracker import Trigger
 from service.providers.sources import Sources
 from service.run_status import forget_old_logs
@@ -59,6 +60,8 @@ def run_night(
         refresh = refresh_portfolios(store, settings, progress, trigger=NIGHTLY)
         forget_old_logs(store.ledger, settings)
         return Night(batch, refresh)
+    except SymbolsLateError:
+        raise
     except (RidgelineError, StorageError) as error:
         alert(settings, f"the night's work failed: {error}")
         raise

@@ -106,7 +106,7 @@ def refresh_portfolios(
     outcome = RefreshOutcome(tracker.run_id)
     with failing(tracker, outcome):
         if waits:
-            _wait(store, settings, tracker)
+            wait_for_symbols(store.ledger, settings, tracker)
         with store.writing("portfolio", owner=JOB) as writer:
             work = Work(store, settings, tracker, writer, market)
             outcome.lacking = sessions_lacking(work, sessions)
@@ -132,14 +132,6 @@ def _require_span(sessions: Span | None, *, force: bool) -> None:
         )
     if force and sessions is None:
         raise UsageError("say which sessions are to be taken again, the first one and the last one")
-
-
-def _wait(store: Store, settings: Settings, tracker: BatchRunTracker) -> None:
-    try:
-        wait_for_symbols(store.ledger, tracker, settings.symbol_batch_seconds)
-    except FailedError as error:
-        alert(settings, f"the portfolio refresh was given up: {error}")
-        raise
 
 
 def _chosen(store: Store, portfolio_ids: Sequence[str] | None) -> list[Portfolio]:
