@@ -52,9 +52,8 @@ def answer_ahead(resources: Resources, market: Market, accounts: Accounts) -> No
             break
         try:
             revision = resources.ledger.portfolios.revision(question.owner, question.portfolio_id)
-            answered(
-                resources, _basis(resources, market, accounts, question.portfolio_id, revision), question
-            )
+            basis = _basis(resources, market, accounts, question.portfolio_id, revision)
+            _kept(resources, basis, question)
         except Exception:  # its portfolio is gone, say: whoever asks again is told
             log.debug("%s is not answered ahead", question.asked[0], exc_info=True)
         sleep(monotonic() - began)
@@ -62,9 +61,13 @@ def answer_ahead(resources: Resources, market: Market, accounts: Accounts) -> No
 
 def answered(resources: Resources, basis: Basis, question: Question) -> bytes:
     """Answer a question, and keep the answer and the question."""
-    body = resources.answers.kept((basis.etag, *question.asked), lambda: question.answer(basis))
+    body = _kept(resources, basis, question)
     resources.questions.kept(question.asked, lambda: question)
     return body
+
+
+def _kept(resources: Resources, basis: Basis, question: Question) -> bytes:
+    return resources.answers.kept((basis.etag, *question.asked), lambda: question.answer(basis))
 
 
 def asked_of(scope: Scope) -> tuple[str, bytes]:
