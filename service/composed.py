@@ -9,7 +9,13 @@ from typing import TypeVar
 
 import numpy as np
 
-from engine.analysis import Correlations, PortfolioVolatility, correlations, portfolio_volatility
+from engine.analysis import (
+    Correlations,
+    PortfolioVolatility,
+    analyze,
+    correlations,
+    portfolio_volatility,
+)
 from engine.composition import (
     FactorExposures,
     Holdings,
@@ -19,8 +25,9 @@ from engine.composition import (
     model_risk,
 )
 from engine.concentration import Concentration, SectorWeights, concentration, sector_weights
+from engine.factors import PROXIES
 from engine.stress import StressResult, stress
-from engine.valuation import Positions, Valuation, joined, value_positions
+from engine.valuation import Kind, Positions, Valuation, joined, value_positions
 from service.accounts import Accounts, Snapshot
 from service.live_book import Market
 from service.lots import is_expired, positions_of, realized_pnl
@@ -142,6 +149,15 @@ def combined(composed: Sequence[Composed]) -> Composed:
     held = tuple(chain.from_iterable(one.held for one in composed))
     expired = tuple(chain.from_iterable(one.expired for one in composed))
     return Composed(composed[0].market, positions, nav, held=held, expired=expired)
+
+
+def rehearse(market: Market) -> None:
+    """Compute everything once: after an installation, whoever asks first would wait for the compiler."""
+    symbols = tuple(PROXIES.values())
+    one, no_mark = np.ones(len(symbols)), np.full(len(symbols), np.nan)
+    public: Kind = "public"
+    held = Positions(symbols, one, one, (public,) * len(symbols), no_mark)
+    analyze(market.book, held, benchmark=market.benchmark, option_rate=market.option_rate)
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,7 +82,7 @@ class LiveBook:
     def refresh(self, prepare: Prepare | None = None) -> bool:
         """Load the newest releases if they are others, and serve them; whether the market changed.
 
-        ``prepare`` is called with what was loaded before it is served in the place of an earlier one.
+        ``prepare`` is called with what was loaded before it is served.
         """
         with self._lock:
             try:
@@ -96,7 +96,7 @@ class LiveBook:
                 self.state = "ready" if self.market else "failed"
                 log.exception("the newest release cannot be loaded")
                 return False
-            if prepare and self.market and market and (is_new or accounts is not self.accounts):
+            if prepare and market and (is_new or accounts is not self.accounts):
                 prepare(market, accounts)
             self.accounts = accounts
             if is_new:

@@ -47,7 +47,7 @@ def processor_seconds(pid):
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def wait_until_ready(url, seconds=60):
+def wait_until_ready(url, seconds=180):
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         try:

@@ -63,3 +63,15 @@ def test_a_portfolio_is_wholly_there_or_not_at_all_after_a_kill(store):
             for portfolio in portfolios:
                 assert len(opened.ledger.positions.of(portfolio.portfolio_id)) == 28
     assert portfolios
+
+
+def test_after_an_installation_no_answer_waits_for_the_compiler(store, tmp_path):
+    """Kernels that nobody has compiled yet are, before the service says that it is ready."""
+    with serving(store, NUMBA_CACHE_DIR=str(tmp_path)) as service, httpx.Client(base_url=service) as client:
+        portfolio_id = upload(client, KNOWN, account_name="First").json()["portfolio_id"]
+        compiled = set(tmp_path.rglob("*.nbc"))
+        assert compiled
+        for tail in ("factor-exposures", "volatility", "correlation-matrix", "risk", "stress-test"):
+            answer = client.get(f"/api/v1/analytics/portfolio/{portfolio_id}/{tail}")
+            assert answer.status_code == 200
+        assert set(tmp_path.rglob("*.nbc")) == compiled

@@ -4,7 +4,6 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from functools import partial
 from typing import Any
 
 from litestar import Litestar, Request, Router
@@ -12,6 +11,7 @@ from litestar.concurrency import sync_to_thread
 from litestar.datastructures import State
 from litestar.di import Provide
 
+from service.accounts import Accounts
 from service.api import (
     calculation,
     docs,
@@ -39,6 +39,8 @@ from service.api.document import DecimalsAreNumbers, openapi
 from service.api.problems import HANDLERS, documented
 from service.api.resources import Resources
 from service.api.timeouts import within
+from service.composed import rehearse
+from service.live_book import Market
 from service.pages.kept import make_kept
 from service.pages.router import pages
 
@@ -130,9 +132,13 @@ async def _background(app: Litestar) -> AsyncIterator[None]:
     await sync_to_thread(resources.ledger.runs.fail_stale)
     await sync_to_thread(resources.ledger.symbol_queue.resume)
 
+    def prepare(market: Market, accounts: Accounts) -> None:
+        if resources.live.market is None:
+            rehearse(market)
+        answer_ahead(resources, market, accounts)
+
     async def watch() -> None:
         while True:
-            prepare = partial(answer_ahead, resources)
             if await sync_to_thread(resources.live.refresh, prepare) and resources.live.market:
                 book = resources.live.market.book
                 log.info(
