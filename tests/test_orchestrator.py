@@ -146,7 +146,7 @@ def test_profiles_of_what_is_held_are_fetched(tmp_path):
         assert store.read("profiles")["symbol"].to_list() == [names[0], "SPY"]
         summaries = {each.phase_id: each.summary for each in store.ledger.run_log.phases(outcome.run_id)}
     assert summaries["phase_0"] == "profiles of 2 symbols; without an answer: 1 unknown_symbol"
-    assert summaries["phase_2"] == "no source of statements is configured"
+    assert summaries["phase_2"] == "no source of fundamentals is configured"
     assert status.status == "partial"  # nobody has NOSUCH
 
 
