@@ -214,6 +214,27 @@ def test_parts_make_a_whole():
     assert parts.failed == {"all": "a done; b done"}
 
 
+def test_a_step_of_a_part_is_one_of_the_whole():
+    class Named(Recorder):
+        def start_phase(self, phase_id, *about):
+            self.told.append((phase_id, *about))
+
+    recorder = Named()
+    parts = PhaseParts(recorder, {"one": ("One", ("a",))})
+    parts.start_phase("a", "A: this", 3, "symbols")
+    parts.update_phase_progress("a", 2)
+    parts.start_phase("a", "A", 5, "dates")
+    parts.update_phase_progress("a", 4)
+    parts.complete_phase("a", True, "done")
+    assert recorder.told == [
+        ("one", "One: this", 3, "symbols"),
+        ("at", "one", 2),
+        ("one", "One", 5, "dates"),
+        ("at", "one", 4),
+        ("end", "one", True, "done"),
+    ]
+
+
 def test_an_error_ends_the_part_under_way_or_the_first_one():
     recorder = Recorder()
     parts = PhaseParts(recorder, {"one": ("One", ("a",)), "two": ("Two", ("b",))})
