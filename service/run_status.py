@@ -88,14 +88,25 @@ def forget_old_logs(ledger: Ledger, settings: Settings) -> None:
 
 
 def percent(phases: Sequence[PhaseProgress], status: Status) -> int:
-    """Return how much of a run is done, in percent, phases counting alike; below 100 until it has ended."""
+    """Return how much of a run is done, in percent, phases counting alike; below 100 until it has ended.
+
+    A phase that has begun before the one in front of it does not count yet: its steps count from 0 each.
+    """
     if status in ("completed", "partial"):
         return 100
+    in_front = ["completed", *(each.status for each in phases)]
     done = sum(
-        1.0 if each.status == "completed" else min(1.0, each.current / each.total) if each.total else 0.0
-        for each in phases
+        _share(each)
+        for each, front in zip(phases, in_front, strict=False)
+        if each.status != "running" or front != "pending"
     )
     return min(99, int(100 * done / max(1, len(phases))))
+
+
+def _share(phase: PhaseProgress) -> float:
+    if phase.status == "completed":
+        return 1.0
+    return min(1.0, phase.current / phase.total) if phase.total else 0.0
 
 
 def elapsed(run: Run) -> float:

@@ -146,7 +146,7 @@ def test_profiles_of_what_is_held_are_fetched(tmp_path):
         assert store.read("profiles")["symbol"].to_list() == [names[0], "SPY"]
         summaries = {each.phase_id: each.summary for each in store.ledger.run_log.phases(outcome.run_id)}
     assert summaries["phase_0"] == "profiles of 2 symbols; without an answer: 1 unknown_symbol"
-    assert summaries["phase_2"] == "no source of statements is configured"
+    assert summaries["phase_2"] == "no source of fundamentals is configured"
     assert status.status == "partial"  # nobody has NOSUCH
 
 
@@ -212,6 +212,27 @@ def test_parts_make_a_whole():
         ("end", "all", False, "a done; b done"),
     ]
     assert parts.failed == {"all": "a done; b done"}
+
+
+def test_a_step_of_a_part_is_one_of_the_whole():
+    class Named(Recorder):
+        def start_phase(self, phase_id, *about):
+            self.told.append((phase_id, *about))
+
+    recorder = Named()
+    parts = PhaseParts(recorder, {"one": ("One", ("a",))})
+    parts.start_phase("a", "A: this", 3, "symbols")
+    parts.update_phase_progress("a", 2)
+    parts.start_phase("a", "A", 5, "dates")
+    parts.update_phase_progress("a", 4)
+    parts.complete_phase("a", True, "done")
+    assert recorder.told == [
+        ("one", "One: this", 3, "symbols"),
+        ("at", "one", 2),
+        ("one", "One", 5, "dates"),
+        ("at", "one", 4),
+        ("end", "one", True, "done"),
+    ]
 
 
 def test_an_error_ends_the_part_under_way_or_the_first_one():

@@ -21,6 +21,7 @@ from service.jobs.tracker import (
     begin,
     failing,
 )
+from service.progress_records import PhaseCount
 from service.run_status import percent, run_status
 from storage.errors import Locked, NotFound
 
@@ -78,6 +79,28 @@ def test_a_run_from_start_to_end(ledger, tracker):
     assert status(ledger, tracker).elapsed_seconds == elapsed
     with pytest.raises(NotFound, match="not running"):
         tracker.complete("completed")
+
+
+def test_a_phase_goes_on_in_steps_and_counts_when_those_before_it_have_begun(ledger, tracker):
+    tracker.start("symbol_batch", PHASES)
+    tracker.start_phase("one", "First Phase", 4, "symbols")
+    tracker.complete_phase("one", success=True, summary="4 symbols")
+    tracker.start_phase("three", "Third: this", 2, "symbols")
+    tracker.update_phase_progress("three", 2)
+    eventually(lambda: status(ledger, tracker).current_phase_progress == PhaseCount(2, 2, "symbols"))
+    first = ledger.run_log.phases(tracker.run_id)[2]
+    assert (first.name, status(ledger, tracker).overall_progress.percent_complete) == ("Third: this", 33)
+    tracker.start_phase("three", "Third", 8, "dates")
+    tracker.get_activity_log()
+    second = ledger.run_log.phases(tracker.run_id)[2]
+    assert (second.name, second.current, second.total, second.unit) == ("Third", 0, 8, "dates")
+    assert second.started_at == first.started_at
+    tracker.start_phase("two", "Second Phase", 8, "dates")
+    tracker.update_phase_progress("two", 4)
+    tracker.update_phase_progress("three", 4)
+    tracker.get_activity_log()
+    assert status(ledger, tracker).overall_progress.percent_complete == 66
+    tracker.complete("completed")
 
 
 def test_percent_stays_below_100_until_the_end(ledger, tracker):

@@ -18,7 +18,7 @@ class TerminalProgress:
     def __init__(self) -> None:
         self._console = Console(stderr=True)
         self._bars = Progress(
-            TextColumn("{task.description:<24}"),
+            TextColumn("{task.description:<27}"),
             BarColumn(),
             TextColumn("{task.completed}/{task.total} {task.fields[unit]}"),
             TimeElapsedColumn(),
@@ -37,8 +37,9 @@ class TerminalProgress:
         self._bars.stop()
 
     def start_phase(self, phase_id: str, phase_name: str, total: int, unit: str) -> None:
-        """Show a bar."""
-        self._tasks[phase_id] = self._bars.add_task(phase_name, total=total, unit=unit)
+        """Show a bar; a step of a phase has one of its own."""
+        task = self._bars.add_task(phase_name, total=total, visible=total > 0, unit=unit)
+        self._tasks[phase_id] = task
 
     def update_phase_progress(self, phase_id: str, current: int) -> None:
         """Move the bar."""

@@ -34,12 +34,13 @@ class PhaseParts:
         self._of = {part: whole for whole, (_, parts) in wholes.items() for part in parts}
         self.failed: dict[str, str] = {}
 
-    def start_phase(self, phase_id: str, phase_name: str, total: int, unit: str) -> None:  # noqa: ARG002
-        """Begin the whole with its first part."""
+    def start_phase(self, phase_id: str, phase_name: str, total: int, unit: str) -> None:
+        """Begin the whole with its first part, and a step of it with one of a part."""
         if (whole := self._of.get(phase_id)) is not None:
             state = self._wholes[whole]
-            if not state.current:
-                self._progress.start_phase(whole, self._names[whole], total, unit)
+            if not state.current or phase_id in state.current:
+                _, colon, step = phase_name.partition(":")
+                self._progress.start_phase(whole, f"{self._names[whole]}{colon}{step}", total, unit)
             state.current[phase_id] = 0
 
     def update_phase_progress(self, phase_id: str, current: int) -> None:

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 import polars as pl
 
 from service.jobs.progress import Progress
-from service.jobs.reference_data import refresh_fundamentals, refresh_profiles
+from service.jobs.reference_data import Table, refresh_table
+from service.onboarding_status import PHASES
 from service.providers.sources import configured_sources
 from service.settings import Settings
 from storage.store import Store
 
+NAMES = {phase_id: name for phase_id, name, _ in PHASES}
 UNPRICED_SHARE = 0.05  # of positions without a price, above which it is a warning
 
 
@@ -26,17 +28,11 @@ class Present:
 
     def profiles(self, phase_id: str) -> str:
         """Fetch the profiles that are of an earlier day, and say what came of it."""
-        sources = configured_sources(self.settings)
-        summary = refresh_profiles(self.store, self.settings, sources, self.progress, self.symbols)
-        self.progress.update_phase_progress(phase_id, len(self.symbols))
-        return summary
+        return self._fetched("profiles", phase_id)
 
     def fundamentals(self, phase_id: str) -> str:
         """Fetch the statements that are of an earlier day, and say what came of it."""
-        sources = configured_sources(self.settings)
-        summary = refresh_fundamentals(self.store, self.settings, sources, self.progress, self.symbols)
-        self.progress.update_phase_progress(phase_id, len(self.symbols))
-        return summary
+        return self._fetched("fundamentals", phase_id)
 
     def values(self, phase_id: str) -> str:
         """Count the positions that the newest snapshots have a price of."""
@@ -56,6 +52,11 @@ class Present:
         n_all, n_changed = restore_sectors(self.store, self.portfolio_ids)
         self.progress.update_phase_progress(phase_id, n_all)
         return f"{n_changed} of {n_all} positions have another sector than before"
+
+    def _fetched(self, table: Table, phase_id: str) -> str:
+        store, settings, progress = self.store, self.settings, self.progress
+        sources, phase = configured_sources(settings), (phase_id, NAMES[phase_id])
+        return refresh_table(table, store, settings, sources, progress, self.symbols, phase=phase)
 
 
 def restore_sectors(store: Store, portfolio_ids: Sequence[str]) -> tuple[int, int]:

@@ -9,7 +9,7 @@ class Progress(Protocol):
     """Receiver of a job's progress."""
 
     def start_phase(self, phase_id: str, phase_name: str, total: int, unit: str) -> None:
-        """Begin a phase of ``total`` units."""
+        """Begin a phase of ``total`` units, or its next step, which its name tells after a colon."""
 
     def update_phase_progress(self, phase_id: str, current: int) -> None:
         """Report how many of a phase's units are done."""

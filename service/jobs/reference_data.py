@@ -5,10 +5,11 @@ cannot be fetched leaves what is known, and never fails a run.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from datetime import date
 from time import monotonic
+from typing import Literal, TypeAlias
 
 import polars as pl
 
@@ -16,11 +17,18 @@ from service import clock
 from service.ingest import ingest_table
 from service.ingest_writes import FUNDAMENTAL_KEY, PROFILE_KEY
 from service.jobs.progress import Progress
+from service.jobs.symbol_phases import PHASES
 from service.jobs.universe import universe
-from service.providers.outcomes import Failed, RowsOutcomes
+from service.providers.outcomes import Failed, RowsOutcome, RowsOutcomes
 from service.providers.sources import Sources
 from service.settings import Settings
 from storage.store import Store
+
+Table: TypeAlias = Literal["profiles", "fundamentals"]
+Phase: TypeAlias = tuple[str, str]  # id and name
+KEYS = {"profiles": PROFILE_KEY, "fundamentals": FUNDAMENTAL_KEY}
+PHASE = "metrics"  # of the symbol batch
+STEPS: dict[Table, str] = {"profiles": "valuations", "fundamentals": "fundamentals"}  # of that phase
 
 
 def refresh_reference_data(
@@ -29,43 +37,53 @@ def refresh_reference_data(
     sources: Sources,
     progress: Progress,
     symbols: Sequence[str] | None = None,
-) -> None:
-    """Fetch profiles and statements that are of an earlier day, the oldest first, within the time allowed."""
-    for refresh in (refresh_profiles, refresh_fundamentals):
-        refresh(store, settings, sources, progress, symbols)
+) -> list[str]:
+    """Fetch profiles and statements as steps of the phase ``metrics``; return what came of each.
+
+    What has no source is no step. The phase goes on afterwards, under its own name.
+    """
+    name, unit = PHASES[PHASE]
+    said = [
+        refresh_table(table, store, settings, sources, progress, symbols, phase=(PHASE, f"{name}: {step}"))
+        for table, step in STEPS.items()
+        if _source(sources, table)
+    ]
+    progress.start_phase(PHASE, name, 0, unit)  # how much there is to compute is not known yet
+    return said
 
 
-def refresh_profiles(
+def refresh_table(
+    table: Table,
     store: Store,
     settings: Settings,
     sources: Sources,
     progress: Progress,
-    symbols: Sequence[str] | None = None,
+    symbols: Sequence[str] | None,
+    *,
+    phase: Phase,
 ) -> str:
-    """Fetch profiles that are of an earlier day, and return what came of it."""
-    if sources.profiles is None:
-        return "no source of profiles is configured"
-    wanted = _stale(store, "profiles", clock.now(settings).date(), symbols)
-    outcomes = sources.profiles.fetch_profiles(wanted)
-    return _bring(store, settings, progress, ("profiles", PROFILE_KEY), outcomes)
+    """Fetch rows that are of an earlier day, the oldest first, within the time allowed; say what came of it.
+
+    The phase begins anew with it, and counts the symbols that were asked for.
+    """
+    fetch = _source(sources, table)
+    if fetch is None:
+        return f"no source of {table} is configured"
+    wanted = _stale(store, table, clock.now(settings).date(), symbols)
+    progress.start_phase(*phase, len(wanted), "symbols")
+    outcomes = _counted(fetch(wanted), progress, phase[0], settings.reference_seconds)
+    summary, is_whole = _stored(store, table, outcomes)
+    progress.add_activity(summary, "info" if is_whole else "warning")
+    return summary
 
 
-def refresh_fundamentals(
-    store: Store,
-    settings: Settings,
-    sources: Sources,
-    progress: Progress,
-    symbols: Sequence[str] | None = None,
-) -> str:
-    """Fetch statements that are of an earlier day, and return what came of it."""
-    if sources.fundamentals is None:
-        return "no source of statements is configured"
-    wanted = _stale(store, "fundamentals", clock.now(settings).date(), symbols)
-    outcomes = sources.fundamentals.fetch_fundamentals(wanted)
-    return _bring(store, settings, progress, ("fundamentals", FUNDAMENTAL_KEY), outcomes)
+def _source(sources: Sources, table: Table) -> Callable[[Iterable[str]], RowsOutcomes] | None:
+    if table == "profiles":
+        return None if sources.profiles is None else sources.profiles.fetch_profiles
+    return None if sources.fundamentals is None else sources.fundamentals.fetch_fundamentals
 
 
-def _stale(store: Store, table: str, today: date, symbols: Sequence[str] | None) -> list[str]:
+def _stale(store: Store, table: Table, today: date, symbols: Sequence[str] | None) -> list[str]:
     """Symbols whose newest rows are of an earlier day than today, those without any first."""
     known = store.read(table, columns=["symbol", "as_of"]).group_by("symbol").agg(pl.col("as_of").max())
     newest = dict(known.iter_rows())
@@ -74,28 +92,32 @@ def _stale(store: Store, table: str, today: date, symbols: Sequence[str] | None)
     return sorted(stale, key=lambda name: newest.get(name, date.min))
 
 
-def _bring(
-    store: Store,
-    settings: Settings,
-    progress: Progress,
-    table: tuple[str, Sequence[str]],
-    outcomes: RowsOutcomes,
-) -> str:
-    """Store what arrives within the time allowed, and say how much that was."""
+def _counted(
+    outcomes: RowsOutcomes, progress: Progress, phase_id: str, seconds: float
+) -> Iterator[RowsOutcome]:
+    """Yield what arrives within some seconds, and count each when it was taken."""
+    until = monotonic() + seconds
+    with closing(outcomes):
+        for n_done, (_, outcome) in enumerate(outcomes, start=1):
+            yield outcome
+            progress.update_phase_progress(phase_id, n_done)
+            if monotonic() > until:
+                break
+
+
+def _stored(store: Store, table: Table, outcomes: Iterator[RowsOutcome]) -> tuple[str, bool]:
+    """Store what arrives; say how much that was, and whether every symbol was answered."""
     frames: list[pl.DataFrame] = []
     failed: Counter[str] = Counter()
-    until = monotonic() + settings.reference_seconds
-    with closing(outcomes):
-        for _, outcome in outcomes:
+    try:
+        for outcome in outcomes:
             if isinstance(outcome, Failed):
                 failed[outcome.kind] += 1
             elif outcome.height:
                 frames.append(outcome)
-            if monotonic() > until:
-                break
-    if frames:
-        ingest_table(store, table[0], pl.concat(frames), table[1])
+    finally:  # cancelled, or out of the run's time: what has arrived need not be fetched again
+        if frames:
+            ingest_table(store, table, pl.concat(frames), KEYS[table])
     said = ", ".join(f"{n} {kind}" for kind, n in sorted(failed.items()))
-    summary = f"{table[0]} of {len(frames)} symbols" + (f"; without an answer: {said}" if said else "")
-    progress.add_activity(summary, "warning" if failed else "info")
-    return summary
+    summary = f"{table} of {len(frames)} symbols"
+    return (f"{summary}; without an answer: {said}", False) if said else (summary, True)

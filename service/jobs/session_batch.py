@@ -43,6 +43,8 @@ class Outcome:
     prices : dict of str to int
         What became of the symbols: how many were ``asked`` for, ``arrived``, ``restated`` (fetched anew from
         their beginning), ``ended`` (renamed or delisted) and ``failed``; empty without a source.
+    fetched : list of str
+        What came of profiles and statements, where there is a source of them.
     late : str or None
         The session that closed last, when the market has no price on it yet.
     """
@@ -57,6 +59,7 @@ class Outcome:
     missing_proxies: list[str] = field(default_factory=list)
     skipped: dict[str, str] = field(default_factory=dict)
     prices: dict[str, int] = field(default_factory=dict)
+    fetched: list[str] = field(default_factory=list)
     late: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
@@ -83,7 +86,8 @@ class SessionBatch:
         changes = profiles["as_of"].unique().sort().to_numpy().astype("datetime64[D]")
         unit = "symbols" if work.n_sessions == 1 else "dates"
         total = n_symbols if unit == "symbols" else work.n_sessions
-        phases = Phases(self.tracker, total, unit, lacking=self.outcome.missing_proxies)
+        lacking, fetched = self.outcome.missing_proxies, self.outcome.fetched
+        phases = Phases(self.tracker, total, unit, lacking=lacking, fetched=fetched)
         for sessions, is_new in portions(work, max(1, CHUNK_SIZE // max(1, n_symbols)), changes):
             history = clock.sessions_until(sessions[0].item(), HISTORY_SESSIONS)
             days = np.union1d(history, sessions)
@@ -93,7 +97,7 @@ class SessionBatch:
             except FailedError as error:
                 self.tracker.complete_phase("prices", success=False, summary=str(error))
                 raise
-            if not self.outcome.symbols:
+            if not self.outcome.symbols and not fetched:  # else they ended before something was fetched
                 self.tracker.complete_phase("prices", True, f"{n_symbols} symbols")
             self._account(panel, usable, is_new=is_new)
             span = (panel.column(sessions[0]), panel.column(sessions[-1]))

@@ -189,7 +189,11 @@ class _Run:
             self.tracker.run_id, FAILURES, target, found.failed, succeeded=found.succeeded
         )
         self._tell(outcome, found, target)
-        refresh_reference_data(self.store, self.settings, sources, self.tracker, symbols)
+        if sources.profiles or sources.fundamentals:
+            self.tracker.complete_phase("prices", True, f"{found.symbols} symbols")
+            outcome.fetched = refresh_reference_data(
+                self.store, self.settings, sources, self.tracker, symbols
+            )
 
     def _tell(self, outcome: Outcome, found: Collected, target: date) -> None:
         if found.failed:
@@ -213,7 +217,8 @@ class _Run:
             if work.n_sessions:
                 SessionBatch(self.store, self.settings, tracker, writer, outcome).compute(work)
             else:
-                tracker.complete_phase("prices", success=True, summary="nothing is missing")
+                phase_id = "metrics" if outcome.fetched else "prices"
+                tracker.complete_phase(phase_id, True, "; ".join(["nothing is missing", *outcome.fetched]))
             if work.remainder:
                 tracker.add_activity(_left(work), "warning")
             if outcome.sessions or work.marks:

@@ -12,6 +12,7 @@ import polars as pl
 from service import clock
 from service.errors import UsageError
 from service.ingest import ingest_prices
+from service.jobs.phase_parts import PhaseParts
 from service.jobs.progress import Progress
 from service.jobs.provider_notes import noting
 from service.jobs.reference_data import refresh_reference_data
@@ -94,7 +95,7 @@ def process_symbols(
         tracker.complete_phase("symbols", not done.failed, f"{len(done.arrived)} arrived")
         if done.arrived:
             described = Sources(profiles=sources.profiles, fundamentals=sources.fundamentals)
-            refresh_reference_data(store, settings, described, tracker, done.arrived)
+            refresh_reference_data(store, settings, described, PhaseParts(tracker, {}), done.arrived)
             # What the other symbols lack is the nightly batch's to fetch.
             batch = run_symbol_batch(store, settings, progress, trigger=Trigger(JOB), sources=Sources())
             done.release = batch.release

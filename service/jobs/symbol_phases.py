@@ -34,11 +34,14 @@ class Phases:
     """Computes chunks of consecutive sessions and reports each phase as it goes.
 
     With one chunk the phases come one after the other; with several they go along side by side. A proxy that
-    is ``lacking`` is said where its factors are.
+    is ``lacking`` is said where its factors are, and what was ``fetched`` for the metrics with them.
     """
 
-    def __init__(self, progress: Progress, total: int, unit: str, *, lacking: Sequence[str]) -> None:
-        self._progress, self._total, self._unit, self._lacking = progress, total, unit, lacking
+    def __init__(
+        self, progress: Progress, total: int, unit: str, *, lacking: Sequence[str], fetched: Sequence[str]
+    ) -> None:
+        self._progress, self._total, self._unit = progress, total, unit
+        self._lacking, self._fetched = lacking, fetched
         self._sessions, self._done = 0, 0
         self._begun: set[str] = set()
 
@@ -82,6 +85,8 @@ class Phases:
             summary = f"{self._sessions} session{'s' if self._sessions != 1 else ''}"
             if self._lacking and phase_id not in ("market_beta", "metrics"):
                 summary += f"; without a price: {', '.join(self._lacking)}"
+            if phase_id == "metrics":
+                summary = "; ".join([summary, *self._fetched])
             self._progress.complete_phase(phase_id, success=True, summary=summary)
 
 

@@ -146,11 +146,12 @@ class BatchRunTracker:
         self._ledger.runs.finish(self.run_id, outcome, items=items, summary=summary, error=error)
 
     def start_phase(self, phase_id: str, phase_name: str, total: int, unit: str) -> None:
-        """Begin a phase of ``total`` units."""
+        """Begin a phase of ``total`` units, or its next step, which counts from 0 again."""
         self.require_wanted()
         self._watcher.start_phase(phase_id, phase_name, total, unit)
-        changes = {"name": phase_name, "unit": unit, "total": total, "started_at": timestamp()}
-        self._change(phase_id, status="running", **changes)
+        changes = {"name": phase_name, "unit": unit, "total": total, "current": 0}
+        began = self._phases[phase_id].started_at or timestamp()
+        self._change(phase_id, status="running", started_at=began, **changes)
         self._wake.set()
 
     def update_phase_progress(self, phase_id: str, current: int) -> None:
