@@ -4,7 +4,7 @@ What was asked for last is answered on a new release before it is served, so tha
 """
 
 import logging
-from time import monotonic, sleep
+from time import monotonic, sleep, thread_time
 
 from litestar.types import ASGIApp, Middleware, Receive, Scope, Send
 
@@ -46,8 +46,8 @@ def answer_ahead(resources: Resources, market: Market, accounts: Accounts) -> No
     """Answer what was asked for last on what is about to be served; half of the time is left to requests."""
     until = monotonic() + AHEAD_SECONDS
     for question in resources.questions.values():
-        began = monotonic()
-        if began > until:
+        worked = thread_time()
+        if monotonic() > until:
             log.info("what is not answered ahead by now is answered when it is asked for")
             break
         try:
@@ -56,7 +56,7 @@ def answer_ahead(resources: Resources, market: Market, accounts: Accounts) -> No
             _kept(resources, basis, question)
         except Exception:  # its portfolio is gone, say: whoever asks again is told
             log.debug("%s is not answered ahead", question.asked[0], exc_info=True)
-        sleep(monotonic() - began)
+        sleep(thread_time() - worked)
 
 
 def answered(resources: Resources, basis: Basis, question: Question) -> bytes:
