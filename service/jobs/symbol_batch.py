@@ -20,6 +20,7 @@ from service.jobs.price_collection import Collected, collect_prices
 from service.jobs.progress import Progress
 from service.jobs.provider_notes import noting
 from service.jobs.reference_data import refresh_reference_data
+from service.jobs.renames import inherit
 from service.jobs.session_batch import Outcome, SessionBatch
 from service.jobs.symbol_phases import PHASES
 from service.jobs.tracker import BY_HAND, BatchRunTracker, Trigger, failing
@@ -172,10 +173,11 @@ class _Run:
     ) -> None:
         """Bring in what the sources have, and tell the ledger what they failed on."""
         sources = sources or configured_sources(self.settings)
+        target = session or clock.last_closed_session(self.settings)
         if sources.prices is None:
             self.expect(outcome)
+            inherit(self.store, target)
             return
-        target = session or clock.last_closed_session(self.settings)
         found = collect_prices(self.store, sources.prices, self.tracker, target=target, symbols=symbols)
         outcome.prices = {
             "symbols": found.symbols,
