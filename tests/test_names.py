@@ -1,7 +1,7 @@
 """Which company a symbol means on a day, and the histories that renamed symbols inherit."""
 
 from datetime import date
-from itertools import product
+from itertools import pairwise, product
 
 import polars as pl
 import pytest
@@ -42,7 +42,7 @@ def test_a_reused_name_means_the_company_that_had_it_on_the_day():
 
 
 def test_a_name_that_another_company_takes_by_a_rename():
-    """The first company's prices under it, taken from elsewhere, do not tell from when on it is the other's."""
+    """Prices under it from before that rename do not tell from when on it is the other company's."""
     names = known([("META", 3, "METV"), ("FB", 9, "META")], {"META": range(20)})
     assert [names.on(DAY[15], "META", DAY[at]) for at in (0, 3, 8, 9)] == ["METV"] * 3 + ["META"]
     assert names.on(DAY[15], "FB", DAY[12]) == "META"
@@ -118,7 +118,7 @@ def adjusted(store, symbol):
 
 def returns(store, symbol):
     prices = list(adjusted(store, symbol).values())
-    return [b / a - 1 for a, b in zip(prices, prices[1:], strict=False)]
+    return [b / a - 1 for a, b in pairwise(prices)]
 
 
 RISING = [1 / (100 + at) for at in range(39)]
