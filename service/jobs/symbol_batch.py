@@ -111,7 +111,7 @@ def backfill(
 
     run = _Run(store, settings, BatchRunTracker(store.ledger, watcher=progress), plan)
     run.tracker.start(JOB, PHASES, trigger=trigger, seconds=settings.symbol_batch_seconds)
-    return run.done(run.expect)
+    return run.done(lambda _: run.expect(last))
 
 
 def _priced_sessions(store: Store, release: Release) -> DateArray:
@@ -158,11 +158,12 @@ class _Run:
             alert(self.settings, f"{MARKET} has no price on {outcome.late} yet; nothing newer was computed")
         return outcome
 
-    def expect(self, outcome: Outcome) -> None:  # noqa: ARG002 - what a collection is called with
-        """Collect nothing: compute from what is stored."""
+    def expect(self, target: date) -> None:
+        """Collect nothing: compute from what is stored, and what renamed companies inherit of it."""
         self.tracker.start_phase(
             "prices", PHASES["prices"][0], len(self.store.ledger.symbols.ids()), "symbols"
         )
+        inherit(self.store, target)
 
     def collect(
         self,
@@ -175,8 +176,7 @@ class _Run:
         sources = sources or configured_sources(self.settings)
         target = session or clock.last_closed_session(self.settings)
         if sources.prices is None:
-            self.expect(outcome)
-            inherit(self.store, target)
+            self.expect(target)
             return
         found = collect_prices(self.store, sources.prices, self.tracker, target=target, symbols=symbols)
         outcome.prices = {
