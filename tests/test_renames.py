@@ -323,6 +323,36 @@ def test_another_company_under_the_old_name(renamed):
     assert rows.filter(portfolio_id="One", symbol=NEW)["price"].to_list() == [company, company]
 
 
+def test_a_company_that_takes_its_old_name_back(renamed):
+    back = LAST + 1
+    again = (pl.col("symbol") == NEW) & (pl.col("session") >= DAYS[back])
+    symbol = pl.when(again).then(pl.lit(OLD)).otherwise("symbol").alias("symbol")
+    row = (NEW, DAYS[back], "rename", None, OLD, "simulated")
+    rename = pl.DataFrame([row], schema=MARKET.actions.schema, orient="row")
+    market = replace(
+        MARKET, prices=MARKET.prices.with_columns(symbol), actions=pl.concat([MARKET.actions, rename])
+    )
+    last = back + 6  # on which the name between has no recent price
+    for at in (back, last):
+        assert night(renamed, market, at).prices["failed"] == 0
+    assert OLD in renamed.ledger.symbols.active()
+    assert NEW not in renamed.ledger.symbols.active()
+    for name, lots in (("One", 2), ("Later", 2)):
+        found = composed(renamed, name)
+        assert found.positions.symbols[:lots] == (OLD,) * lots
+        assert_agree(found.valuation.price[:lots], [close_of(OLD, last)] * lots, 1e-12)
+    assert np.isfinite(found.exposures.beta[0])
+    values = named(renamed, "portfolio_snapshots").filter(portfolio_id="One").sort("session")["nav"]
+    worth = [
+        sum(
+            float(lot.quantity) * (close_of(lot.symbol, at) - close_of(lot.symbol, START))
+            for lot in lots_at_first()
+        )
+        for at in range(START, last + 1)
+    ]
+    assert_agree(values, 50_000 + np.array(worth), 1e-10)
+
+
 def test_through_the_service(paths, tmp_path):
     path = shutil.copytree(paths[0], tmp_path / "served")
     secret = keys_of(path)["ann"]
