@@ -19,11 +19,13 @@ from tolerance import assert_agree
 
 from service import clock
 from service.composed import Composed, Compositions
-from service.ingest import ingest_prices
+from service.ingest import ingest_prices, ingest_table
+from service.ingest_writes import ACTION_KEY
 from service.jobs.portfolio_refresh import refresh_portfolios
 from service.jobs.progress import Silent
 from service.jobs.session_batch import Outcome
 from service.jobs.symbol_batch import run_symbol_batch
+from service.jobs.symbol_onboarding import process_symbols
 from service.live_book import LiveBook, Market
 from service.onboarding import Form, create_portfolio
 from service.onboarding_status import simple_status, standing
@@ -241,6 +243,17 @@ def test_onboarding_the_old_name_after_the_rename(renamed, tmp_path):
     path.write_text(csv)
     answer = analyze_file(renamed, settings, path, equity=None, asof=None, release=None)
     assert [(each["symbol"], each["quality"]) for each in answer["positions"]] == [(NEW, "ok")]
+
+
+def test_an_old_name_that_nobody_ever_had_prices_of_is_not_fetched(renamed):
+    row = ("BEFORE", DAYS[AT - 30], "rename", None, PLAIN[0], "simulated")
+    action = pl.DataFrame([row], schema=MARKET.actions.schema, orient="row")
+    ingest_table(renamed, "corporate_actions", action, ACTION_KEY)
+    enter(renamed, "Loyal", LAST, [stock("BEFORE", 2, 40)])
+    assert composed(renamed, "Loyal").valuation.market_value.tolist() == [2 * close_of(PLAIN[0], LAST)]
+    feed, settings = Feed(MARKET, DAYS[LAST]), Settings(ny_time=f"{DAYS[LAST]}T21:00")
+    process_symbols(renamed, settings, Silent(), feed.sources())
+    assert feed.asked == {}
 
 
 def test_trades_in_the_old_name_are_trades_in_the_company(renamed):

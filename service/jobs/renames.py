@@ -168,7 +168,5 @@ def _adjustment(events: pl.DataFrame, close: float) -> float:
 
 def _as_fetched(rows: pl.DataFrame, single: pl.Series) -> pl.DataFrame:
     """Return stored rows as a source gives them: a symbol with one price column has no adjusted close."""
-    alone = pl.col("symbol").is_in(single.implode())
-    return rows.with_columns(pl.when(alone).then(None).otherwise("adj_close").alias("adj_close")).select(
-        PRICES
-    )
+    adj_close = pl.when(~pl.col("symbol").is_in(single.implode())).then("adj_close").alias("adj_close")
+    return rows.with_columns(adj_close).select(PRICES)
