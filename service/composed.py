@@ -30,8 +30,9 @@ from engine.stress import StressResult, stress
 from engine.valuation import Kind, Positions, Valuation, joined, value_positions
 from service.accounts import Accounts, Snapshot
 from service.live_book import Market
-from service.lots import is_expired, positions_of, realized_pnl
+from service.lots import is_expired, positions_of, priced_by, realized_pnl
 from service.memo import Memo
+from service.names import in_names_of
 from service.splits import in_shares_of
 from storage.ledger import Ledger
 from storage.portfolios import Portfolio
@@ -77,13 +78,24 @@ class Composed:
         """Shares of the book's session, or of a closed lot's last one, per share of a lot as entered."""
         if (place := self.places.get(position.position_id)) is not None:
             return float(self.positions.quantity[place]) / float(position.lot.quantity)
-        lots = positions_of([position.lot])
+        until, lots = self._until(position), positions_of([position.lot])
+        lots = in_names_of(until, lots, [self._named(position)], self.market.names)
         if lots.listed[0] not in self.market.splits.codes:
             return 1.0
-        until = min(position.lot.exit_date or self.market.session, self.market.session)
         entered = np.array([_entered(position, self.portfolio, self.market)], dtype="datetime64[D]")
         then = in_shares_of(np.datetime64(until), lots, entered, self.market.splits)
         return float(then.quantity[0] / lots.quantity[0])
+
+    def listed(self, position: Position) -> str:
+        """Symbol that a lot is valued by in the book's session, of a closed lot in its last one."""
+        symbol, named = priced_by(position.lot), self._named(position)
+        return self.market.names.on(self._until(position), symbol, named)
+
+    def _named(self, position: Position) -> date:
+        return _named(position, self.portfolio, self.market)
+
+    def _until(self, position: Position) -> date:
+        return min(position.lot.exit_date or self.market.session, self.market.session)
 
     @cached_property
     def valuation(self) -> Valuation:
@@ -199,7 +211,9 @@ class Compositions:
             if mark.position_id in places and mark.session <= market.session
         }
         entered = np.array([_entered(each, portfolio, market) for each in held], dtype="datetime64[D]")
+        named = [_named(each, portfolio, market) for each in held]
         positions = positions_of([position.lot for position in held], marks)
+        positions = in_names_of(market.session, positions, named, market.names)
         positions = in_shares_of(market.book.as_of, positions, entered, market.splits)
         equity = None if portfolio.starting_equity is None else float(portfolio.starting_equity)
         snapshot = accounts.snapshots.get(portfolio.portfolio_id)
@@ -216,3 +230,8 @@ def _entered(position: Position, portfolio: Portfolio | None, market: Market) ->
     """Session in whose shares a lot was entered."""
     started = portfolio.starting_session if portfolio else None
     return position.entered_session or started or market.session
+
+
+def _named(position: Position, portfolio: Portfolio | None, market: Market) -> date:
+    """Day of whose names a lot's symbol is: that in whose shares it was entered, or of a later trade."""
+    return max(_entered(position, portfolio, market), position.lot.entry_date)

@@ -17,9 +17,8 @@ def days_of(book: SymbolBook, symbol: str) -> int:
 def days_by_symbol(composed: Composed) -> dict[str, int]:
     """Count the returns of the symbols that the market prices; of an option, those of its underlying."""
     found: dict[str, int] = {}
-    for position, kind in zip(composed.held, composed.positions.kinds, strict=True):
+    held = composed.positions
+    for symbol, listed, kind in zip(held.symbols, held.listed, held.kinds, strict=True):
         if kind in ("public", "option"):
-            lot = position.lot
-            priced_by = lot.underlying_symbol if kind == "option" else lot.symbol
-            found[lot.symbol] = days_of(composed.market.book, priced_by or lot.symbol)
+            found[symbol] = days_of(composed.market.book, listed)
     return dict(sorted(found.items()))

@@ -11,6 +11,7 @@ from engine import prices_asof
 from engine.book import SymbolBook
 from service.accounts import Accounts, newest_accounts
 from service.book_loader import benchmark_weights, computed_sessions, load_book, newest_profiles
+from service.names import Names, read_names
 from service.splits import read_splits
 from storage.errors import StorageError
 from storage.processes import timestamp
@@ -36,6 +37,8 @@ class Market:
         Continuous rate a year that options are priced with.
     splits : prices_asof.Market
         Splits of all symbols up to the book's session.
+    names : Names
+        Renames of symbols up to the book's session.
     """
 
     book: SymbolBook
@@ -43,12 +46,17 @@ class Market:
     profiles: dict[str, dict[str, Any]]
     option_rate: float
     splits: prices_asof.Market
+    names: Names
 
     @property
     def session(self) -> date:
         """Session that the book is of."""
         day: date = self.book.as_of.item()  # type: ignore[assignment]
         return day
+
+    def listed(self, symbol: str, named: date | None = None) -> str:
+        """Return what the company is listed as that a symbol named on a day, on the book's when not given."""
+        return self.names.on(self.session, symbol, named or self.session)
 
 
 Prepare: TypeAlias = Callable[[Market, Accounts], None]
@@ -116,5 +124,5 @@ def market_at(store: Store, release: Release, asof: date | None = None, *, optio
     on: date = book.as_of.item()  # type: ignore[assignment]
     known = newest_profiles(store.read("profiles", release=release), on)
     profiles = {row["symbol"]: row for row in known.iter_rows(named=True)}
-    splits = read_splits(store, release, on)
-    return Market(book, benchmark_weights(store, release, on), profiles, option_rate, splits)
+    splits, names = read_splits(store, release, on), read_names(store, release, on)
+    return Market(book, benchmark_weights(store, release, on), profiles, option_rate, splits, names)

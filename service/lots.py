@@ -22,6 +22,11 @@ def kind_of(lot: Lot) -> Kind:
     return KINDS.get(lot.investment_class, "public")
 
 
+def priced_by(lot: Lot) -> str:
+    """Return the symbol whose close a lot is valued by: an option's underlying where it is known."""
+    return lot.underlying_symbol or lot.symbol
+
+
 def position_type(lot: Lot) -> PositionType:
     """Name a lot's direction: of an option with its kind, by the first letters."""
     long = lot.quantity > 0

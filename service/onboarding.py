@@ -102,12 +102,18 @@ def create_portfolio(
 def unknown_symbols(market: Market | None, lots: Iterable[Lot]) -> tuple[str, ...]:
     """Return the symbols that open lots are valued by and the book has never seen, in ascending order."""
     known: Mapping[str, int] = market.book.index if market else {}
+    return tuple(symbol for symbol in valued_by(market, lots) if symbol not in known)
+
+
+def valued_by(market: Market | None, lots: Iterable[Lot]) -> tuple[str, ...]:
+    """Return the symbols that open lots are valued by, as the book lists them, in ascending order."""
     wanted = {
         lot.underlying_symbol if kind_of(lot) == "option" else lot.symbol
         for lot in open_lots(list(lots))
         if kind_of(lot) in ("public", "option")
     }
-    return tuple(sorted(symbol for symbol in wanted if symbol and symbol not in known))
+    named = (symbol for symbol in wanted if symbol)
+    return tuple(sorted(set(map(market.listed, named) if market else named)))
 
 
 def retry_symbols(ledger: Ledger, market: Market | None, portfolio: Portfolio) -> tuple[str, ...]:

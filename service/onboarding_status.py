@@ -12,7 +12,7 @@ import msgspec
 
 from service import clock
 from service.live_book import Market
-from service.onboarding import SECONDS_A_SYMBOL, unknown_symbols
+from service.onboarding import SECONDS_A_SYMBOL, unknown_symbols, valued_by
 from service.progress_records import (
     SHOWN_ACTIVITIES,
     Activity,
@@ -104,7 +104,7 @@ def standing(ledger: Ledger, settings: Settings, market: Market | None, portfoli
     of several portfolios is none of its own.
     """
     lots = [position.lot for position in ledger.positions.of(portfolio.portfolio_id)]
-    everything = unknown_symbols(None, lots)
+    everything = valued_by(market, lots)
     unknown = unknown_symbols(market, lots)
     jobs = ledger.symbol_queue.jobs(everything)
     run, lines = _own_run(ledger, settings, portfolio.portfolio_id)

@@ -19,6 +19,7 @@ from service.csv_import.parsing import parse_positions
 from service.errors import FailedError, InputError, UsageError
 from service.live_book import LiveBook, Market
 from service.lots import open_lots, positions_of
+from service.names import in_names_of, read_names
 from service.settings import Settings
 from service.what_if import Trade, traded
 from storage.releases import Release
@@ -59,8 +60,10 @@ def analyze_file(
     positions = read_positions(path, today=clock.now(settings).date(), asof=asof)
     pinned = release or store.release()
     book = load_book(store, asof=asof, release=pinned)
-    positions, expired = _unexpired(positions, book)
     on: date = book.as_of.item()  # type: ignore[assignment]
+    named = [on] * len(positions.symbols)
+    positions = in_names_of(on, positions, named, read_names(store, pinned, on))
+    positions, expired = _unexpired(positions, book)
     benchmark = benchmark_weights(store, pinned, on)
     rate = settings.option_rate
     analysis = analyze(book, positions, equity=equity, benchmark=benchmark, option_rate=rate)

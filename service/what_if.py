@@ -48,7 +48,7 @@ def traded(market: Market, before: Composed | None, trades: list[Trade], equity:
 def _positions(market: Market, before: Composed | None, trades: list[Trade]) -> Positions:
     """Return the positions held, and one more for each trade; what adds up to nothing is left out."""
     book = market.book
-    symbols = tuple(trade.symbol.upper() for trade in trades)
+    symbols = tuple(_listed(market, trade) for trade in trades)
     rows = [book.index.get(symbol, -1) for symbol in symbols]
     closes = [float(book.close[row]) if row >= 0 else np.nan for row in rows]
     for trade in trades:
@@ -61,6 +61,11 @@ def _positions(market: Market, before: Composed | None, trades: list[Trade]) -> 
     entry_price, unmarked = np.array(prices, dtype=np.float64), np.full(len(trades), np.nan)
     added = Positions(symbols, quantity, entry_price, kinds, unmarked)
     return _netted(joined([before.positions, added]) if before else added)
+
+
+def _listed(market: Market, trade: Trade) -> str:
+    symbol = trade.symbol.upper()
+    return market.listed(symbol) if trade.kind == "public" else symbol
 
 
 def _netted(positions: Positions) -> Positions:

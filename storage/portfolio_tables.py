@@ -66,7 +66,7 @@ POSITION_VALUES = _table(
         PORTFOLIO,
         SESSION,
         _column("position_id", "Id of the lot in the ledger", pl.String),
-        _column("symbol", "Symbol in canonical spelling, or an option's own", pl.String),
+        _column("symbol", "Symbol that it is listed under on the session, or an option's own", pl.String),
         _column("quantity", "Shares or contracts on the session, splits applied; negative for a short"),
         _column("price", "Price used, in currency per share; null for none"),
         _column("market_value", "quantity · price · multiplier, in currency"),

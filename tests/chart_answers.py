@@ -16,6 +16,7 @@ from service.api.analytics.history_records import ExposureHistory, ExposurePoint
 from service.api.analytics.served import data_quality, served
 from service.composed import Composed
 from service.live_book import Market
+from service.names import Names
 
 BENCHMARK = {"Energy": 0.1, "Financials": 0.5, "Health Care": 0.3, "Utilities": 0.1}
 FACTORS = ("Market Beta (90D)", "IR Beta", "Momentum")
@@ -58,7 +59,7 @@ def composed(kind, n_symbols=30):
     )
     close = np.array([book.close[book.index[name]] if name in book.index else 0.0 for name in symbols])
     equity = 1e3 + 2 * float(np.abs(positions.quantity * close).sum())
-    return Composed(Market(book, BENCHMARK, {}, 0.04, NO_SPLITS), positions, equity)
+    return Composed(Market(book, BENCHMARK, {}, 0.04, NO_SPLITS, Names({})), positions, equity)
 
 
 def all_answers(kind, n_symbols=30):

@@ -95,7 +95,8 @@ def test_split_dividend_rename_and_delisting_between_two_nights(store: Store, tm
     before = {each: store.read("prices", symbols=[each]) for each in (SPLIT, PAYER)}
     feed = Feed(MARKET, EX)
     done = night(store, feed)
-    assert done.sessions == [str(EX)]  # not one return of the past is another one
+    assert store.read("prices", symbols=[NEW])["session"].min() == DAYS[0]  # it goes on with a history
+    assert done.sessions == [str(day) for day in DAYS[AT - 4 : AT + 1]]  # in which it is new
     assert (done.prices["restated"], done.prices["ended"]) == (2, 2)
     for symbol, factor in ((SPLIT, 0.5), (PAYER, 0.99)):
         assert feed.asked[symbol][1:] == [(before[symbol]["session"].min(), EX)]

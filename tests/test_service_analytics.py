@@ -63,7 +63,7 @@ def described(store, capsys):
 @pytest.mark.parametrize("tail", TAILS)
 def test_every_answer_says_of_when_and_of_how_much(get, tail):
     body = get(tail)
-    assert (body["as_of"], body["release"]) == ("2024-06-28", 5)
+    assert (body["as_of"], body["release"]) == ("2024-06-28", 6)
     assert body["available"] is (tail != "beta-provider-1y")  # the sample profiles have no betas
     assert 0.75 < body["coverage"] <= 1
     assert body["quality"] == "degraded"

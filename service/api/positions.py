@@ -20,12 +20,14 @@ from service.api.position_records import (
 )
 from service.api.problems import invalid
 from service.api.resources import Resources
+from service.composed import Composed
 from service.csv_import.fields import SYMBOL
 from service.csv_import.rows import MAX_SYMBOL, Row
 from service.onboarding import unknown_symbols
 from service.owned import owned_position
 from service.position_entry import Checked, checked, mark_faults, spelled
 from storage.portfolios import Portfolio
+from storage.position_queries import Position
 from storage.positions import Lot
 
 TAGS = ["positions"]
@@ -62,7 +64,7 @@ def validate_symbol(resources: Resources, symbol: str) -> ValidatedSymbol:
         text = f"use 1 to {MAX_SYMBOL} letters, digits, '.', '_' and '-'"
         return ValidatedSymbol(False, name[:MAX_SYMBOL], text)
     market = resources.live.market
-    if market and name in market.book.index:
+    if market and market.listed(name) in market.book.index:
         return ValidatedSymbol(True, name)
     job = resources.ledger.symbol_queue.jobs([name]).get(name)
     if job and job.status == "failed":
@@ -76,8 +78,15 @@ def check_duplicate(resources: Resources, caller: Caller, portfolio_id: str, sym
     portfolio = resources.ledger.portfolios.get(caller.owner, portfolio_id)
     name, composed = symbol.strip().upper(), resources.composed(portfolio)
     held = [each for each in resources.ledger.positions.of(portfolio_id) if each.lot.exit_date is None]
-    same = [item(each, composed) for each in held if each.lot.symbol == name]
+    names = {name} if composed is None else {name, composed.market.listed(name)}
+    same = [item(each, composed) for each in held if names & {each.lot.symbol, _shown(each, composed)}]
     return Duplicates(has_duplicates=bool(same), existing_positions=same)
+
+
+def _shown(position: Position, composed: Composed | None) -> str:
+    """Symbol that a lot has in analytics."""
+    place = composed.places.get(position.position_id) if composed else None
+    return position.lot.symbol if composed is None or place is None else composed.positions.symbols[place]
 
 
 def await_unknown(resources: Resources, portfolio: Portfolio, lots: Sequence[Lot]) -> None:

@@ -19,7 +19,7 @@ from service.jobs.refresh_phases import PHASES as OF_REFRESH
 from service.jobs.symbol_batch import run_symbol_batch
 from service.jobs.symbol_phases import FACTOR_SETS
 from service.jobs.tracker import BY_HAND, BatchRunTracker, CancelledError, Trigger, failing
-from service.onboarding import unknown_symbols
+from service.onboarding import valued_by
 from service.onboarding_status import PHASES as NINE
 from service.settings import Settings
 from storage.errors import StorageError
@@ -151,7 +151,7 @@ class _Nine:
             {
                 symbol
                 for portfolio_id in portfolio_ids
-                for symbol in unknown_symbols(None, [each.lot for each in positions.of(portfolio_id)])
+                for symbol in valued_by(None, [each.lot for each in positions.of(portfolio_id)])
             }
         )
 

@@ -20,6 +20,7 @@ from service.errors import RidgelineError
 from service.ingest import ingest_prices, ingest_table
 from service.ingest_writes import ACTION_KEY
 from service.jobs.progress import Progress
+from service.jobs.renames import continued, inherit
 from service.jobs.symbol_phases import PHASES
 from service.jobs.universe import ENDINGS, first_sessions, universe
 from service.providers.files import no_actions, no_prices
@@ -79,7 +80,8 @@ def collect_prices(
 ) -> Collected:
     """Fetch and store what symbols lack up to a session, those of the whole universe when none are given.
 
-    A symbol that fails is named in the answer and stops no other.
+    Then renamed companies have their history under the new symbol, too. A symbol that fails is named in the
+    answer and stops no other.
     """
     wanted = universe(store, target, among=symbols)
     progress.start_phase(PHASE, PHASES[PHASE][0], len(wanted.names), "symbols")
@@ -99,6 +101,7 @@ def collect_prices(
     for name, newest in done.newest.items():
         if kept.last.get(name, newest) < newest or name not in kept.last:
             done.failed[name] = ("bad_payload", f"its price on {newest} {SET_ASIDE}")
+    inherit(store, target)
     return done
 
 
@@ -144,10 +147,13 @@ class _Fetching:
             outcome = Fetched(pl.DataFrame(), _delisting(symbol, last, self.source.name))
         if first is not None:
             begins = outcome.prices.select(pl.col("session").min()).item() if outcome.prices.height else None
-            if begins is None or begins > first:
+            late = begins is None or begins > first
+            whole = continued(self.store, outcome, symbol, self.target) if late else outcome
+            if whole is None:
                 what = f"its history since {first} changed, and {self.source.name} has it from {begins} on"
                 self.done.failed[symbol] = ("bad_payload", f"{what}; ingest it from elsewhere")
                 return
+            outcome = whole
         self.done.answered.add(symbol)
         self._waiting[symbol] = outcome
         self._n_rows += outcome.prices.height

@@ -16,6 +16,7 @@ from engine.typing import DateArray
 from service.jobs.snapshot_inputs import Holdings, Last, option_terms
 from service.jobs.snapshot_options import Options
 from service.live_book import Market, market_at
+from service.names import Names
 from service.settings import Settings
 from storage.portfolios import Portfolio
 from storage.releases import Release
@@ -40,6 +41,8 @@ class Sources:
     Attributes
     ----------
     closes : prices_asof.Market
+    names : Names
+        Renames up to the last of the sessions.
     """
 
     def __init__(
@@ -48,10 +51,12 @@ class Sources:
         settings: Settings,
         release: Release,
         closes: prices_asof.Market,
+        names: Names,
         computed: DateArray,
         known: Market | None,
     ) -> None:
-        self.closes, self._computed, self._rate = closes, computed, settings.option_rate
+        self.closes, self.names = closes, names
+        self._computed, self._rate = computed, settings.option_rate
 
         # The book of the previous session prices what came in since, and that of today everything else.
         @lru_cache(maxsize=2)

@@ -18,6 +18,7 @@ from service.jobs.refresh_parts import Failed, Part, load, narrowed, portions
 from service.jobs.refresh_phases import TABLES, Counts, rows_of
 from service.jobs.refresh_scope import Span, Work
 from service.jobs.snapshot_inputs import listed_symbols, read_market
+from service.names import read_names
 from storage.portfolios import Portfolio
 
 THREADS = min(4, cpu_count() or 1)
@@ -67,12 +68,13 @@ def take_missing(
         for portion in portions(work.store.ledger, behind)
         for part in failed.each(portion, lambda some: load(work.store.ledger, work.writer, some, newest))
     ]
-    symbols = {symbol for part in parts for symbol in listed_symbols(part.held)}
+    names = read_names(work.store, release, due[-1].item())
+    symbols = names.reached(symbol for part in parts for symbol in listed_symbols(part.held))
     earliest = min(
         [due[0].item(), *(part.last.snapshots["session"].min() or due[0].item() for part in parts)]
     )
     closes = read_market(work.store, release, symbols, (earliest, due[-1].item()))
-    sources = Sources(work.store, work.settings, release, closes, computed, work.market)
+    sources = Sources(work.store, work.settings, release, closes, names, computed, work.market)
     counts.begin(int((len(due) - np.searchsorted(due, first)).sum()))
     _Sessions(work, outcome, sources, counts, failed).take(parts, due)
     return failed.errors

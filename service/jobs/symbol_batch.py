@@ -20,6 +20,7 @@ from service.jobs.price_collection import Collected, collect_prices
 from service.jobs.progress import Progress
 from service.jobs.provider_notes import noting
 from service.jobs.reference_data import refresh_reference_data
+from service.jobs.renames import inherit
 from service.jobs.session_batch import Outcome, SessionBatch
 from service.jobs.symbol_phases import PHASES
 from service.jobs.tracker import BY_HAND, BatchRunTracker, Trigger, failing
@@ -110,7 +111,7 @@ def backfill(
 
     run = _Run(store, settings, BatchRunTracker(store.ledger, watcher=progress), plan)
     run.tracker.start(JOB, PHASES, trigger=trigger, seconds=settings.symbol_batch_seconds)
-    return run.done(run.expect)
+    return run.done(lambda _: run.expect(last))
 
 
 def _priced_sessions(store: Store, release: Release) -> DateArray:
@@ -157,11 +158,12 @@ class _Run:
             alert(self.settings, f"{MARKET} has no price on {outcome.late} yet; nothing newer was computed")
         return outcome
 
-    def expect(self, outcome: Outcome) -> None:  # noqa: ARG002 - what a collection is called with
-        """Collect nothing: compute from what is stored."""
+    def expect(self, target: date) -> None:
+        """Collect nothing: compute from what is stored, and what renamed companies inherit of it."""
         self.tracker.start_phase(
             "prices", PHASES["prices"][0], len(self.store.ledger.symbols.ids()), "symbols"
         )
+        inherit(self.store, target)
 
     def collect(
         self,
@@ -172,10 +174,10 @@ class _Run:
     ) -> None:
         """Bring in what the sources have, and tell the ledger what they failed on."""
         sources = sources or configured_sources(self.settings)
-        if sources.prices is None:
-            self.expect(outcome)
-            return
         target = session or clock.last_closed_session(self.settings)
+        if sources.prices is None:
+            self.expect(target)
+            return
         found = collect_prices(self.store, sources.prices, self.tracker, target=target, symbols=symbols)
         outcome.prices = {
             "symbols": found.symbols,

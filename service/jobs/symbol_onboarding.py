@@ -19,6 +19,7 @@ from service.jobs.reference_data import refresh_reference_data
 from service.jobs.symbol_batch import run_symbol_batch
 from service.jobs.tracker import BY_HAND, BatchRunTracker, Trigger, failing
 from service.jobs.universe import HISTORY_SESSIONS
+from service.names import read_names
 from service.onboarding import unknown_symbols
 from service.providers.outcomes import FINAL, Failed, Fetched, Outcome, PriceSource, Span
 from service.providers.sources import Sources
@@ -87,7 +88,7 @@ def process_symbols(
     tracker.start(JOB, PHASES, trigger=trigger)
     done = Processed(tracker.run_id)
     with failing(tracker, done):
-        _queue_deferred(store)
+        _queue_deferred(store, target)
         n_waiting = store.ledger.symbol_queue.counts()["pending"]
         tracker.start_phase("symbols", PHASES["symbols"][0], n_waiting, "symbols")
         with noting(store.ledger):
@@ -116,7 +117,7 @@ def _work(store: Store, source: PriceSource, span: Span, tracker: BatchRunTracke
         if all(isinstance(each, Failed) and each.kind == "rate_limited" for each in found.values()):
             tracker.add_activity(f"{source.name} may not be asked more now; the rest waits", "warning")
             break
-        _queue_deferred(store)
+        _queue_deferred(store, span[1])
     left = {symbol: said for symbol, said in failures.items() if symbol not in done.arrived}
     store.ledger.failures.record(done.run_id, JOB, span[1], left, succeeded=done.arrived)
 
@@ -174,12 +175,17 @@ def _none_kept(outcome: Fetched) -> Failed:
     return Failed("bad_payload", f"none of {outcome.prices.height} prices could be kept")
 
 
-def _queue_deferred(store: Store) -> None:
-    """Queue symbols that open lots hold and nobody has ever seen or asked for."""
+def _queue_deferred(store: Store, target: date) -> None:
+    """Queue symbols that open lots hold and nobody has ever seen or asked for, under whatever name."""
+    names = read_names(store, store.release(), target)
     queue, known = store.ledger.symbol_queue, store.ledger.symbols.ids()
     for portfolio in store.ledger.portfolios.everyones():
         lots = [position.lot for position in store.ledger.positions.of(portfolio.portfolio_id)]
-        held = [symbol for symbol in unknown_symbols(None, lots) if symbol not in known]
+        held = [
+            symbol
+            for symbol in unknown_symbols(None, lots)
+            if not {symbol, names.on(target, symbol, target)} & known.keys()
+        ]
         asked_for = queue.jobs(held)
         fresh = [symbol for symbol in held if symbol not in asked_for]
         if fresh:

@@ -47,19 +47,22 @@ def universe(store: Store, target: date, *, among: Iterable[str] | None = None) 
     """Return the symbols to collect up to a session, all or those ``among`` some and what these became.
 
     A symbol that was renamed or delisted after its newest price is inactive from now on, and one that has
-    prices since is active again.
+    prices since, or that another one was renamed to, is active again.
     """
-    ledger, endings = store.ledger.symbols, _endings(store, target)
+    ledger, endings, taken = store.ledger.symbols, *_endings(store, target)
     known, active, proxies = ledger.ids().keys(), ledger.active(), set(PROXIES.values())
     last = last_sessions(store, known | set(endings["new_symbol"].drop_nulls()), target)
     days = dict(endings.select("symbol", "session").iter_rows())
-    ended = {name for name, day in days.items() if last.get(name, EPOCH) < day}
+    ended = {name for name, day in days.items() if max(last.get(name, EPOCH), taken.get(name, EPOCH)) < day}
     back = (days.keys() - ended) & (known - active)
     ledger.set_active(ended & active, is_active=False)
     ledger.set_active(back, is_active=True)
     chosen = (active | back | proxies | days.keys()) if among is None else set(among)
-    became = set(endings.filter(pl.col("symbol").is_in(chosen))["new_symbol"].drop_nulls())
-    return Universe(tuple(sorted((chosen | became) - ended)), last)
+    new = dict(endings.drop_nulls("new_symbol").select("symbol", "new_symbol").iter_rows())
+    fresh = chosen
+    while fresh := {new[name] for name in fresh & new.keys()} - chosen:
+        chosen |= fresh
+    return Universe(tuple(sorted(chosen - ended)), last)
 
 
 def last_sessions(store: Store, names: Iterable[str], target: date) -> dict[str, date]:
@@ -87,8 +90,9 @@ def _bounds(rows: pl.DataFrame, *, newest: bool) -> dict[str, date]:
     return dict(rows.group_by("symbol").agg(session.max() if newest else session.min()).iter_rows())
 
 
-def _endings(store: Store, target: date) -> pl.DataFrame:
-    """Newest rename or delisting of each symbol, up to a session."""
+def _endings(store: Store, target: date) -> tuple[pl.DataFrame, dict[str, date]]:
+    """Newest rename or delisting of each symbol, up to a session, and the newest rename to each."""
     actions = store.read("corporate_actions", sessions=(EPOCH, target))
     endings = actions.filter(pl.col("kind").is_in(ENDINGS)).sort("session")
-    return endings.unique("symbol", keep="last")
+    taken = endings.drop_nulls("new_symbol").select("new_symbol", "session").iter_rows()
+    return endings.unique("symbol", keep="last"), dict(taken)

@@ -67,11 +67,12 @@ def position_factor_exposures(
     composed: Composed, quality: DataQuality, *, limit: int, offset: int, symbols: frozenset[str] | None
 ) -> PositionFactorExposures:
     """Betas of the positions' symbols, a page of them."""
-    book = composed.market.book
+    book, listed = composed.market.book, composed.market.listed
+    wanted = None if symbols is None else symbols.union(map(listed, symbols))
     lots = [
         (lot, composed.positions.symbols[lot], int(composed.valuation.rows[lot]))
         for lot in range(len(composed.positions.symbols))
-        if symbols is None or composed.positions.symbols[lot] in symbols
+        if wanted is None or composed.positions.symbols[lot] in wanted
     ]
     page = [
         PositionBetas(

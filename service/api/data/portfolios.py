@@ -183,6 +183,7 @@ def _holdings(
     stored = resources.ledger.positions.of(portfolio.portfolio_id)
     items = [item(each, composed) for each in stored if each.lot.exit_date is None]
     days = days_by_symbol(composed) if composed else {}
+    listed = dict(zip(composed.places, composed.positions.symbols, strict=True)) if composed else {}
     tags = {each.position_id: each.tags for each in stored}
     return [
         Holding(
@@ -194,7 +195,7 @@ def _holdings(
             market_value=each.market_value,
             last_price=each.last_price,
             current_price=each.last_price,
-            has_complete_history=days.get(each.symbol, 0) >= COMPLETE_DAYS,
+            has_complete_history=days.get(listed.get(each.id, each.symbol), 0) >= COMPLETE_DAYS,
             tags=tags[each.id] if tagged else None,
         )
         for each in sorted(items, key=lambda each: (each.symbol, each.id))

@@ -28,7 +28,7 @@ from service.api.problems import ApiError
 from service.api.resources import Resources
 from service.composed import Composed
 from service.jobs.present_phases import restore_sectors
-from service.lots import multiplier
+from service.lots import multiplier, priced_by
 from service.owned import owned_position
 from storage.position_queries import Position
 
@@ -125,7 +125,7 @@ def company_profiles(
         wanted = list(dict.fromkeys(name.upper() for name in _split(symbols)))
     else:
         asked = _asked(resources, caller, portfolio_id, position_ids)
-        wanted = sorted({each.lot.underlying_symbol or each.lot.symbol for each, _ in asked})
+        wanted = sorted({_listed(each, composed) for each, composed in asked})
     market = resources.live.market
     known = market.profiles if market else {}
     profiles = [_profile(known[name], chosen) for name in wanted if name in known]
@@ -159,7 +159,7 @@ def _asked(
 def _detail(position: Position, composed: Composed | None) -> PositionDetail:
     lot, known = position.lot, item(position, composed)
     profiles = composed.market.profiles if composed else {}
-    profile = profiles.get(lot.underlying_symbol or lot.symbol, {})
+    profile = profiles.get(_listed(position, composed), {})
     cost, gain = float(lot.quantity * lot.entry_price) * multiplier(lot), known.unrealized_pnl
     return PositionDetail(
         id=known.id,
@@ -185,6 +185,10 @@ def _detail(position: Position, composed: Composed | None) -> PositionDetail:
         exit_date=known.exit_date,
         tags=position.tags,
     )
+
+
+def _listed(position: Position, composed: Composed | None) -> str:
+    return composed.listed(position) if composed else priced_by(position.lot)
 
 
 def _top(composed: Composed, symbol: str, quantity: float, value: float) -> TopPosition:

@@ -26,6 +26,7 @@ from service.api.data.price_records import (
 from service.api.problems import ApiError
 from service.api.resources import Resources
 from service.live_book import Market
+from service.lots import priced_by
 from service.price_history import first_session, histories
 
 TAGS = ["data"]
@@ -46,9 +47,10 @@ def historical(
     date_format: DateFormat = "iso",
 ) -> HistoricalPrices:
     """Return the prices of a portfolio's open public positions, and of the factors' proxies."""
-    resources.ledger.portfolios.get(caller.owner, portfolio_id)
-    lots = [each.lot for each in resources.ledger.positions.of(portfolio_id) if each.lot.exit_date is None]
-    held = {lot.underlying_symbol or lot.symbol for lot in lots if lot.investment_class != "PRIVATE"}
+    composed = resources.composed(resources.ledger.portfolios.get(caller.owner, portfolio_id))
+    lots = [each for each in resources.ledger.positions.of(portfolio_id) if each.lot.exit_date is None]
+    traded = [each for each in lots if each.lot.investment_class != "PRIVATE"]
+    held = {composed.listed(each) if composed else priced_by(each.lot) for each in traded}
     wanted = held | set(PROXIES.values()) if include_factor_etfs else held
     if len(wanted) * lookback_days > MAX_PRICES:
         detail = f"{len(wanted)} symbols over {lookback_days} sessions are too many; lower lookback_days"
