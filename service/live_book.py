@@ -13,7 +13,6 @@ from service.accounts import Accounts, newest_accounts
 from service.book_loader import benchmark_weights, computed_sessions, load_book, newest_profiles
 from service.names import Names, read_names
 from service.splits import read_splits
-from storage.errors import StorageError
 from storage.processes import timestamp
 from storage.releases import Release
 from storage.store import Store
@@ -99,16 +98,16 @@ class LiveBook:
                 is_new = release.number != self._release
                 self.started_at = timestamp() if is_new else self.started_at
                 market = self._loaded(release) if is_new else self.market
-            except (StorageError, OSError) as error:
+                if prepare and market and (is_new or accounts is not self.accounts):
+                    prepare(market, accounts)
+            except Exception as error:  # whatever it is, what was served before still can be
                 self.error = str(error)
                 self.state = "ready" if self.market else "failed"
-                log.exception("the newest release cannot be loaded")
+                log.exception("the newest release cannot be served")
                 return False
-            if prepare and market and (is_new or accounts is not self.accounts):
-                prepare(market, accounts)
-            self.accounts = accounts
+            self.accounts, self.error = accounts, None
             if is_new:
-                self._release, self.error, self.completed_at = release.number, None, timestamp()
+                self._release, self.completed_at = release.number, timestamp()
                 self.market, self.state = market, "ready" if market else "empty"
             return is_new
 

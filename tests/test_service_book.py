@@ -9,6 +9,7 @@ import httpx
 import pytest
 from service_process import COMMAND, serving, upload
 
+from service.live_book import LiveBook
 from storage.store import open_store
 
 DATA = Path(__file__).parents[1] / "data"
@@ -75,3 +76,23 @@ def test_after_an_installation_no_answer_waits_for_the_compiler(store, tmp_path)
             answer = client.get(f"/api/v1/analytics/portfolio/{portfolio_id}/{tail}")
             assert answer.status_code == 200
         assert set(tmp_path.rglob("*.nbc")) == compiled
+
+
+def test_what_cannot_be_served_leaves_what_was_served_before(store):
+    def failing(market, accounts):
+        raise RuntimeError(f"nothing can be done with release {market.book.release}")
+
+    with open_store(store) as opened:
+        live = LiveBook(opened, option_rate=0.04)
+        assert not live.refresh(failing)
+        assert (live.state, live.market) == ("failed", None)
+        assert live.refresh()
+        assert (live.state, live.error) == ("ready", None)
+        before = live.market
+        with opened.writing("symbol", owner="test") as writer:
+            number = writer.publish(session=before.session).number
+        assert not live.refresh(failing)
+        assert (live.state, live.error) == ("ready", f"nothing can be done with release {number}")
+        assert live.market is before
+        assert live.refresh()
+        assert (live.market.book.release, live.error) == (number, None)
