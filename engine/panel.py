@@ -1,8 +1,9 @@
 """The price panel: long price frames as symbol-by-session arrays; imports numpy, numba and polars."""
 
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import product
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -97,6 +98,7 @@ def panel_of_ids(
     *,
     n_closes: int,
     n_volumes: int,
+    begun: Mapping[str, np.datetime64] | None = None,
 ) -> Panel:
     """Build the panel from integer symbol ids: no string of the price frames is touched.
 
@@ -111,6 +113,8 @@ def panel_of_ids(
         ``(n_sessions,)`` consecutive exchange sessions, ascending.
     n_closes, n_volumes : int
         Last sessions that are kept of ``close`` and of ``volume``.
+    begun : mapping of str to np.datetime64, optional
+        First session of symbols that named other companies before, whose rows are left out.
     """
     symbols = sorted(names.items(), key=lambda item: item[1])
     rows = np.full(max(names, default=-1) + 1, -1, dtype=np.int32)
@@ -121,6 +125,10 @@ def panel_of_ids(
     for frame in frames:
         for name in arrays.keys() & set(frame.columns):
             _spread(frame, name, places[name], arrays[name])
+    first = begun or {}
+    others = [(row, first[symbol]) for row, (_, symbol) in enumerate(symbols) if symbol in first]
+    for (row, day), name in product(others, kept):
+        arrays[name][row, kept[name] < day] = np.nan
     seen = _recently_priced(arrays["adj_close"], len(sessions) - 1, len(sessions) - 1, len(sessions))[:, 0]
     if not seen.all():
         arrays = {name: array[seen] for name, array in arrays.items()}

@@ -16,6 +16,7 @@ from engine.risk import FACTORS, SPECIFIC
 from engine.typing import DateArray, FloatArray, IntArray
 from service import clock
 from service.errors import FailedError, UsageError
+from service.names import read_begun
 from service.splits import read_splits
 from storage.releases import Release
 from storage.store import Store
@@ -27,7 +28,10 @@ BOOK_FACTORS = (*FACTOR_NAMES, PROVIDER_FACTOR)
 
 
 def load_panel(store: Store, release: Release, sessions: DateArray, *, n_fits: int = 1) -> Panel:
-    """Load the price panel of a release on consecutive exchange sessions, to compute the last ``n_fits``."""
+    """Load the price panel of a release on consecutive exchange sessions, to compute the last ``n_fits``.
+
+    Of each symbol it has the company that it names on the first of these.
+    """
     n_closes, n_volumes = (min(len(sessions), window + n_fits - 1) for window in (CLOSES, VOLUMES))
     days: list[date] = sessions.tolist()
     since = {
@@ -37,7 +41,8 @@ def load_panel(store: Store, release: Release, sessions: DateArray, *, n_fits: i
     }
     frames = store.frames("prices", release=release, since=since, until=days[-1])
     names = {symbol_id: name for name, symbol_id in store.ledger.symbols.ids().items()}
-    return panel_of_ids(frames, names, sessions, n_closes=n_closes, n_volumes=n_volumes)
+    begun = {name: np.datetime64(day) for name, day in read_begun(store, release, days[-n_fits]).items()}
+    return panel_of_ids(frames, names, sessions, n_closes=n_closes, n_volumes=n_volumes, begun=begun)
 
 
 def computed_sessions(store: Store, release: Release) -> DateArray:

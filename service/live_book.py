@@ -58,9 +58,6 @@ class Market:
         return self.names.on(self.session, symbol, named or self.session)
 
 
-Prepare: TypeAlias = Callable[[Market, Accounts], None]
-
-
 class LiveBook:
     """Holds the market of the newest release, and the newest snapshots of portfolios; thread-safe.
 
@@ -74,6 +71,8 @@ class LiveBook:
         None until the first one is loaded; a failed load keeps the one before.
     error : str or None
         What the last load failed with.
+    prepare : callable or None
+        Called with what was loaded before it is served; what it fails with is logged.
     """
 
     def __init__(self, store: Store, option_rate: float) -> None:
@@ -82,15 +81,13 @@ class LiveBook:
         self.market: Market | None = None
         self.accounts = Accounts()
         self.error: str | None = None
+        self.prepare: Callable[[Market, Accounts], None] | None = None
         self.started_at: str | None = None
         self.completed_at: str | None = None
         self._release = -1
 
-    def refresh(self, prepare: Prepare | None = None) -> bool:
-        """Load the newest releases if they are others, and serve them; whether the market changed.
-
-        ``prepare`` is called with what was loaded before it is served.
-        """
+    def refresh(self) -> bool:
+        """Load the newest releases if they are others, and serve them; whether the market changed."""
         with self._lock:
             try:
                 accounts = newest_accounts(self._store, self.accounts)
@@ -98,18 +95,25 @@ class LiveBook:
                 is_new = release.number != self._release
                 self.started_at = timestamp() if is_new else self.started_at
                 market = self._loaded(release) if is_new else self.market
-                if prepare and market and (is_new or accounts is not self.accounts):
-                    prepare(market, accounts)
             except Exception as error:  # whatever it is, what was served before still can be
                 self.error = str(error)
                 self.state = "ready" if self.market else "failed"
-                log.exception("the newest release cannot be served")
+                log.exception("the newest release cannot be loaded")
                 return False
+            if market and (is_new or accounts is not self.accounts):
+                self._prepare(market, accounts)
             self.accounts, self.error = accounts, None
             if is_new:
                 self._release, self.completed_at = release.number, timestamp()
                 self.market, self.state = market, "ready" if market else "empty"
             return is_new
+
+    def _prepare(self, market: Market, accounts: Accounts) -> None:
+        try:
+            if self.prepare is not None:
+                self.prepare(market, accounts)
+        except Exception:  # it only saves others a wait
+            log.exception("release %d is served unprepared", market.book.release)
 
     def _loaded(self, release: Release) -> Market | None:
         if not len(computed_sessions(self._store, release)):

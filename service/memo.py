@@ -36,10 +36,13 @@ class Memo(Generic[T]):
             self.hits += found is not None
             return found
 
-    def values(self) -> list[T]:
-        """Return what is kept."""
+    def newest(self) -> list[T]:
+        """Return what is kept, what was asked for last first."""
         with self._lock:
-            return list(self._kept.values())
+            kept = [self._kept.popitem() for _ in range(len(self._kept))]  # what was asked for first, first
+            for key, value in kept:
+                self._kept[key] = value
+        return [value for _, value in reversed(kept)]
 
     def kept(self, key: Hashable, make: Callable[[], T]) -> T:
         """Return what was made under a key, or make it; two threads may both make it."""

@@ -8,11 +8,13 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, timedelta
 from typing import NamedTuple
 
+import numpy as np
 import polars as pl
 
+from engine.typing import DateArray
 from engine.valuation import Positions
 from storage.releases import Release
 from storage.store import Store
@@ -24,6 +26,13 @@ class Rename(NamedTuple):
     symbol: str
     session: date
     new_symbol: str
+
+
+class Delisting(NamedTuple):
+    """A company is not listed any more from ``session`` on; its symbol may name another one later."""
+
+    symbol: str
+    session: date
 
 
 class Leave(NamedTuple):
@@ -61,6 +70,19 @@ class Names:
             leave = next(iter(later), None)  # later than the one before: a circle of names ends
         return symbol
 
+    def left_by_others(self, symbol: str, session: date) -> date | None:
+        """Return when another company than that of a session was the last to leave a symbol, None for never.
+
+        One that is renamed to what it was called before is the same.
+        """
+        gone = [
+            leave.session
+            for leave in self.leaves.get(symbol, ())
+            if leave.session <= session
+            and self.on(session, symbol, leave.session - timedelta(days=1)) != symbol
+        ]
+        return max(gone, default=None)
+
     def given_up(self, session: date) -> set[str]:
         """Return the symbols that a company has left by a session."""
         return {symbol for symbol, known in self.leaves.items() if known[0].session <= session}
@@ -76,15 +98,45 @@ class Names:
 
 def read_renames(store: Store, release: Release, until: date) -> list[Rename]:
     """Read all renames up to a session, in their order."""
+    renames = _actions(store, release, until, "rename").filter(pl.col("symbol") != pl.col("new_symbol"))
+    return [Rename(*row) for row in renames.select(Rename._fields).iter_rows()]
+
+
+def read_delistings(store: Store, release: Release, until: date) -> list[Delisting]:
+    """Read all delistings up to a session, in their order."""
+    delistings = _actions(store, release, until, "delisting")
+    return [Delisting(*row) for row in delistings.select(Delisting._fields).iter_rows()]
+
+
+def _actions(store: Store, release: Release, until: date, kind: str) -> pl.DataFrame:
     actions = store.read("corporate_actions", release=release, sessions=(date.min, until))
-    renames = actions.filter((pl.col("kind") == "rename") & (pl.col("symbol") != pl.col("new_symbol")))
-    return [Rename(*row) for row in renames.sort("session", "symbol").select(Rename._fields).iter_rows()]
+    return actions.filter(pl.col("kind") == kind).sort("session", "symbol")
+
+
+def read_begun(store: Store, release: Release, on: date) -> dict[str, date]:
+    """Read since when symbols name the companies that they name on a session, where others had them before.
+
+    What a symbol has from before is of another company.
+    """
+    names = read_names(store, release, on)
+    again = {name for name, leaves in names.leaves.items() if any(leave.reused for leave in leaves)}
+    left = {name: names.left_by_others(name, on) for name in again}
+    return {name: session for name, session in left.items() if session is not None}
+
+
+def named_anew(store: Store, release: Release, until: date) -> DateArray:
+    """Return the sessions up to one from which some symbol names another company than before, ascending."""
+    names = read_names(store, release, until)
+    taken = {rename.session for rename in read_renames(store, release, until)}
+    reused = {leave.reused for leaves in names.leaves.values() for leave in leaves if leave.reused}
+    return np.array(sorted(taken | reused), dtype="datetime64[D]")
 
 
 def read_names(store: Store, release: Release, on: date) -> Names:
     """Read the names of companies up to a session.
 
-    A symbol names another company from the next rename to it on, else from its next price on.
+    A symbol names another company from the next rename to it on, else from its next price on. A company that
+    was delisted before another one took its symbol is listed as nothing that has a price from then on.
     """
     renames = read_renames(store, release, on)
     if not renames:
@@ -93,13 +145,23 @@ def read_names(store: Store, release: Release, on: date) -> Names:
     left = {rename.symbol for rename in renames}
     prices = store.read("prices", release=release, columns=("symbol", "session"), symbols=left, sessions=span)
     priced = {name: days["session"].sort().to_list() for (name,), days in prices.group_by("symbol")}
-    return names_of(renames, priced)
+    return names_of([*renames, *_dead(renames, read_delistings(store, release, on))], priced)
+
+
+def _dead(renames: Sequence[Rename], delistings: Iterable[Delisting]) -> list[Rename]:
+    """Delistings of symbols that another company took later, as renames to nothing in that session."""
+    found = []
+    for symbol, session in delistings:
+        later = (each for each in renames if each.session >= session and symbol in (each[0], each[2]))
+        if (other := next(later, None)) and other.new_symbol == symbol:
+            found.append(Rename(symbol, other.session, f"{symbol} (delisted {session})"))
+    return found
 
 
 def names_of(renames: Iterable[Rename], priced: Mapping[str, Sequence[date]]) -> Names:
-    """Return the names by renames in their order, and by the ascending sessions with prices of symbols."""
+    """Return the names by renames, and by the ascending sessions with prices of symbols."""
     given_up, taken = defaultdict[str, list[Rename]](list), defaultdict[str, list[date]](list)
-    for rename in renames:
+    for rename in sorted(renames, key=lambda each: each.session):
         given_up[rename.symbol].append(rename)
         taken[rename.new_symbol].append(rename.session)
     leaves: dict[str, tuple[Leave, ...]] = {}

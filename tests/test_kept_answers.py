@@ -12,6 +12,7 @@ from service_process import COMMAND, serving, upload
 from service.api.analytics import kept_answers
 from service.api.basis import Question
 from service.api.resources import make_resources
+from service.memo import Memo
 from service.settings import Settings
 from storage.store import open_store
 
@@ -89,6 +90,16 @@ def test_the_first_snapshot_of_a_portfolio_leaves_the_answers_on_others(client):
     assert n_made(client) == n_before
     assert ask(client, other)[0].json()["reasons"] == []
     assert n_made(client) == n_before + len(TAILS)
+
+
+def test_what_was_asked_for_last_comes_first_and_stays_longest():
+    memo = Memo[int](3)
+    for number in (1, 2, 3):
+        memo.kept(number, lambda number=number: number)
+    memo.found(1)
+    assert memo.newest() == [1, 3, 2]
+    memo.kept(4, lambda: 4)
+    assert memo.newest() == [4, 1, 3]
 
 
 def test_a_release_waits_for_answers_only_so_long(path, monkeypatch):

@@ -1,17 +1,20 @@
 """Which company a symbol means on a day, and the histories that renamed symbols inherit."""
 
+import math
 from datetime import date
 from itertools import pairwise, product
 
+import numpy as np
 import polars as pl
 import pytest
 from stores import days
 
 from service import clock
+from service.book_loader import load_panel
 from service.ingest import ingest_prices, ingest_table
 from service.ingest_writes import ACTION_KEY
 from service.jobs.renames import inherit
-from service.names import Names, Rename, names_of
+from service.names import Names, Rename, names_of, read_names
 from service.providers.files import no_actions, no_prices
 from storage.store import open_store
 
@@ -212,3 +215,73 @@ def test_a_circle_fills_what_its_first_name_lacked_and_ends(filled):
     store = filled(prices, rename("A", 10, "B"), rename("B", 20, "A"))
     assert list(adjusted(store, "B")) == SESSIONS[:20]
     assert list(adjusted(store, "A")) == [*SESSIONS[:10], *SESSIONS[11:40]]
+
+
+# --- symbols that named another company before ------------------------------------------------------------
+
+
+def seen(store, symbol, n_sessions):
+    """Returns of a symbol in the panel of the first sessions, NaN where it has none."""
+    panel = load_panel(store, store.release(), np.array(SESSIONS[:n_sessions], dtype="datetime64[D]"))
+    row = panel.row(symbol)
+    return [] if row is None else panel.returns[row].tolist()
+
+
+def missing(n):
+    return [math.nan] * n
+
+
+def test_what_a_dead_company_left_behind_is_not_the_next_ones(filled):
+    """Neither is its history mixed with another's: it is as on the days on which it was computed."""
+    prices = [closes("B", range(10), level=7.0), closes("A", range(S)), closes("B", range(S, 40))]
+    store = filled(prices, action("B", 12, "delisting"), rename("A", S, "B"))
+    assert list(adjusted(store, "B")) == SESSIONS[:10] + SESSIONS[S:40]
+    assert seen(store, "B", 40) == pytest.approx([*missing(S + 1), *RISING[S:]], nan_ok=True)
+    assert seen(store, "B", S) == pytest.approx(
+        [math.nan, *(1 / (7 + at) for at in range(9)), *missing(20)], nan_ok=True
+    )
+    assert seen(store, "A", S) == pytest.approx([math.nan, *RISING[: S - 1]], nan_ok=True)
+    names = read_names(store, store.release(), SESSIONS[39])
+    asked = [(S - 1, "B", 5), (S, "B", 5), (39, "B", S - 1), (39, "B", S), (39, "A", 5)]
+    gone = f"B (delisted {SESSIONS[12]})"
+    assert [names.on(SESSIONS[on], name, SESSIONS[at]) for on, name, at in asked] == [
+        "B",
+        gone,
+        gone,
+        "B",
+        "B",
+    ]
+
+
+def test_a_symbol_that_changes_hands_in_one_session_makes_no_return_of_it(filled):
+    prices = [closes("A", range(S)), closes("B", range(S), level=900.0)]
+    prices += [closes("B", range(S, 40)), closes("C", range(S, 40), level=900.0)]
+    store = filled(prices, rename("A", S, "B"), rename("B", S, "C"))
+    assert seen(store, "B", 40) == pytest.approx([*missing(S + 1), *RISING[S:]], nan_ok=True)
+    assert seen(store, "C", 40) == pytest.approx(
+        [math.nan, *(1 / (900 + at) for at in range(39))], nan_ok=True
+    )
+    assert seen(store, "B", S)[-1] == pytest.approx(1 / (900 + S - 2))
+
+
+def test_a_newcomer_under_an_old_name_has_no_past(filled):
+    prices = [closes("A", range(S)), closes("B", range(S, 40)), closes("A", range(35, 40), level=3.0)]
+    store = filled(prices, rename("A", S, "B"))
+    assert seen(store, "B", 40) == pytest.approx([math.nan, *RISING], nan_ok=True)
+    assert seen(store, "A", 40)[36:] == pytest.approx([1 / (3 + at) for at in range(35, 39)])
+    assert np.isnan(seen(store, "A", 40)[:36]).all()
+    assert seen(store, "A", 34) == pytest.approx([math.nan, *RISING[: S - 1], *missing(4)], nan_ok=True)
+
+
+def test_a_company_that_takes_its_own_name_back_keeps_its_past(filled):
+    prices = [closes("A", range(10)), closes("B", range(10, 20)), closes("A", range(20, 40))]
+    store = filled(prices, rename("A", 10, "B"), rename("B", 20, "A"))
+    found = seen(store, "A", 40)
+    assert found[1:10] == pytest.approx(RISING[:9])
+    assert found[12:] == pytest.approx(RISING[11:])
+
+
+def test_another_companys_history_is_not_continued_though_it_is_shorter(filled):
+    prices = [closes("A", range(S)), closes("B", range(20, 40), level=300.0)]
+    store = filled(prices, rename("A", S, "B"))
+    assert list(adjusted(store, "B")) == SESSIONS[20:40]

@@ -22,6 +22,7 @@ from service.composed import Composed, Compositions
 from service.ingest import ingest_prices, ingest_table
 from service.ingest_writes import ACTION_KEY
 from service.jobs.portfolio_refresh import refresh_portfolios
+from service.jobs.present_phases import restore_sectors
 from service.jobs.progress import Silent
 from service.jobs.session_batch import Outcome
 from service.jobs.symbol_batch import run_symbol_batch
@@ -400,3 +401,14 @@ def test_through_the_service(paths, tmp_path):
     assert NEW in str(prices)
     assert same["has_duplicates"]
     assert is_valid
+
+
+def test_a_lot_is_tagged_with_the_sector_of_the_company_that_it_is_of(renamed):
+    profile = MARKET.profiles.filter(pl.col("symbol").is_in([OLD, NEW])).with_columns(
+        pl.col("symbol").replace_strict({OLD: "Utilities", NEW: "Energy"}).alias("sector")
+    )
+    ingest_table(renamed, "profiles", profile, ["symbol", "as_of"])
+    [one] = [each.portfolio_id for each in renamed.ledger.portfolios.everyones() if each.name == "One"]
+    restore_sectors(renamed, [one])
+    lots = renamed.ledger.positions.of(one)
+    assert {each.sector for each in lots if each.lot.symbol == OLD} == {"Energy"}

@@ -78,21 +78,29 @@ def test_after_an_installation_no_answer_waits_for_the_compiler(store, tmp_path)
         assert set(tmp_path.rglob("*.nbc")) == compiled
 
 
-def test_what_cannot_be_served_leaves_what_was_served_before(store):
-    def failing(market, accounts):
-        raise RuntimeError(f"nothing can be done with release {market.book.release}")
-
+def test_what_cannot_be_loaded_leaves_what_was_served_before(store):
     with open_store(store) as opened:
         live = LiveBook(opened, option_rate=0.04)
-        assert not live.refresh(failing)
-        assert (live.state, live.market) == ("failed", None)
         assert live.refresh()
-        assert (live.state, live.error) == ("ready", None)
         before = live.market
         with opened.writing("symbol", owner="test") as writer:
             number = writer.publish(session=before.session).number
-        assert not live.refresh(failing)
-        assert (live.state, live.error) == ("ready", f"nothing can be done with release {number}")
-        assert live.market is before
+        table, away = store / "lake" / "prices", store / "lake" / "elsewhere"
+        table.rename(away)
+        assert not live.refresh()
+        assert (live.state, live.market) == ("ready", before)
+        assert "prices" in live.error
+        away.rename(table)
         assert live.refresh()
         assert (live.market.book.release, live.error) == (number, None)
+
+
+def test_what_fails_beforehand_keeps_no_release_from_being_served(store):
+    def failing(market, accounts):
+        raise RuntimeError("nothing can be prepared")
+
+    with open_store(store) as opened:
+        live = LiveBook(opened, option_rate=0.04)
+        live.prepare = failing
+        assert live.refresh()
+        assert (live.state, live.error) == ("ready", None)

@@ -137,9 +137,11 @@ async def _background(app: Litestar) -> AsyncIterator[None]:
             rehearse(market)
         answer_ahead(resources, market, accounts)
 
+    resources.live.prepare = prepare
+
     async def watch() -> None:
         while True:
-            if await sync_to_thread(resources.live.refresh, prepare) and resources.live.market:
+            if await sync_to_thread(resources.live.refresh) and resources.live.market:
                 book = resources.live.market.book
                 log.info(
                     "release %d of %s is served: %d symbols", book.release, book.as_of, len(book.symbols)

@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 
 import polars as pl
 
 from service.jobs.progress import Progress
 from service.jobs.reference_data import Table, refresh_table
+from service.names import read_names
 from service.onboarding_status import PHASES
 from service.providers.sources import configured_sources
 from service.settings import Settings
@@ -61,7 +63,14 @@ class Present:
 
 def restore_sectors(store: Store, portfolio_ids: Sequence[str]) -> tuple[int, int]:
     """Tag positions with the sectors of the newest profiles; return how many there are and have changed."""
-    known = store.read("profiles", columns=["symbol", "as_of", "sector"]).sort("as_of")
+    release = store.release()
+    known = store.read("profiles", release=release, columns=["symbol", "as_of", "sector"]).sort("as_of")
     newest = known.unique("symbol", keep="last").drop_nulls("sector")
     sectors = dict(newest.select("symbol", "sector").iter_rows())
-    return store.ledger.position_sectors.restore(portfolio_ids, sectors)
+    on = release.session or date.min
+    names = read_names(store, release, on)
+
+    def sector_of(symbol: str, named: date | None) -> str | None:
+        return sectors.get(names.on(on, symbol, named or on))
+
+    return store.ledger.position_sectors.restore(portfolio_ids, sector_of)

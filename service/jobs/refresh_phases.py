@@ -17,7 +17,7 @@ from service.jobs.progress import Progress
 from service.jobs.refresh_inputs import Sources
 from service.jobs.refresh_parts import Part
 from service.jobs.snapshot_inputs import lots_of, portfolios_of, prices_of
-from service.jobs.snapshot_names import in_names_of
+from service.jobs.snapshot_names import listed_on
 from service.jobs.snapshot_options import settle, terms_of, with_options
 
 PHASES = {
@@ -75,7 +75,7 @@ def rows_of(part: Part, session: np.datetime64, sources: Sources, counts: Counts
     ValueError
         Something stored of a portfolio is not what it should be.
     """
-    part = replace(part, held=in_names_of(session, part.held, sources.names))
+    part = replace(part, held=listed_on(session, part.held, sources.names))
     portfolios = portfolios_of(part.held, part.last, session)
     lacking = (part.held.starts <= session) & (np.isnat(portfolios.prev) | (portfolios.prev < session))
     if not lacking.any():

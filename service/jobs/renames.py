@@ -4,11 +4,10 @@ A source may have the new symbol's prices from the rename on alone. What was sto
 is then stored under the new one too, with its splits and dividends.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
-import numpy as np
 import polars as pl
 
 from engine.price_changes import KEY
@@ -16,13 +15,14 @@ from engine.quality import EVENTS
 from service.ingest import ingest_prices
 from service.ingest_writes import ACTION_KEY
 from service.jobs.universe import EPOCH
-from service.names import Rename, read_renames
+from service.names import Names, Rename, read_names, read_renames
 from service.providers.files import no_actions, no_prices
 from service.providers.outcomes import Fetched
 from storage.store import Store
 
 PRICES = tuple(no_prices().columns)
 BAR = ("open", "high", "low", "close")
+SAME_COMPANY = 0.01  # by which closes of one company on one session may differ
 QUALITY = pl.col("quality")
 # A symbol with one price column, taken as adjusted; what is suspect does not tell.
 SINGLE = QUALITY.is_in(["adjusted_only", "suspect"]).all() & (QUALITY == "adjusted_only").any()
@@ -38,12 +38,14 @@ def inherit(store: Store, target: date) -> None:
     renames = read_renames(store, release, target)
     if not renames:
         return
-    lacking = _lacking(renames, store.read("prices", release=release, columns=KEY, symbols=_names(renames)))
+    symbols = {symbol for rename in renames for symbol in (rename.symbol, rename.new_symbol)}
+    closes = store.read("prices", release=release, columns=(*KEY, "close"), symbols=symbols)
+    lacking = _lacking(renames, read_names(store, release, target), closes)
     if not lacking:
         return
-    names = _names(each.rename for each in lacking)
-    prices = store.read("prices", release=release, symbols=names)
-    actions = store.read("corporate_actions", release=release, symbols=names)
+    symbols = {symbol for each in lacking for symbol in (each.rename.symbol, each.rename.new_symbol)}
+    prices = store.read("prices", release=release, symbols=symbols)
+    actions = store.read("corporate_actions", release=release, symbols=symbols)
     events = actions.filter(pl.col("kind").is_in(EVENTS)).select(no_actions().columns)
     found = []
     for each in lacking:  # in the order of the renames: a history passes through all names of a chain
@@ -80,40 +82,38 @@ def continued(store: Store, fetched: Fetched, symbol: str, target: date) -> Fetc
 
 @dataclass(frozen=True, slots=True)
 class _Lacking:
-    """A rename with the sessions, both excluded, between which the new symbol lacks the old one's rows."""
+    """A rename with the sessions, both excluded, between which the new symbol lacks the old one's rows.
+
+    On ``since`` a company has left one of the two, as far as that is known.
+    """
 
     rename: Rename
-    since: np.datetime64
-    until: np.datetime64
+    since: date
+    until: date
 
 
-def _names(renames: Iterable[Rename]) -> set[str]:
-    return {name for rename in renames for name in (rename.symbol, rename.new_symbol)}
+def _lacking(renames: Sequence[Rename], names: Names, closes: pl.DataFrame) -> list[_Lacking]:
+    """Renames whose new symbol lacks rows of the old one.
 
-
-def _lacking(renames: Sequence[Rename], keys: pl.DataFrame) -> list[_Lacking]:
-    days = {name: rows["session"].to_numpy() for (name,), rows in keys.group_by("symbol")}
-    none, found = keys["session"].clear().to_numpy(), []
+    Where the new one has prices from before the rename they tell whether it is the same company: if not, it
+    has a history of its own. Where another company had the symbol before, it has that one's.
+    """
+    found: list[_Lacking] = []
     for rename in renames:
-        since, own = _others_until(rename, renames), days.get(rename.new_symbol, none)
-        until = np.append(own[own > since], np.datetime64(rename.session)).min()
-        old = days.get(rename.symbol, none)
-        more = old[(old > since) & (old < until)]
-        if len(more):
-            days[rename.new_symbol] = np.append(own, more)
+        symbol, session, new = rename
+        left = [each.session for each in renames if each.symbol in (symbol, new) and each.session < session]
+        since = max(left, default=EPOCH)
+        before = pl.col("session").is_between(since, session, closed="none")
+        old, own = (closes.filter(before, symbol=name) for name in (symbol, new))
+        both = old.join(own, on="session")
+        apart = (pl.col("close") / pl.col("close_right") - 1).abs()
+        is_same = both.height > 0 and both.select((apart < SAME_COMPANY).all()).item()
+        until = min([session, *own["session"]])
+        more = old.filter(pl.col("session") < until)
+        if more.height and (own.is_empty() or is_same) and not names.left_by_others(new, session):
+            closes = pl.concat([closes, more.with_columns(pl.lit(new).alias("symbol"))])
             found.append(_Lacking(rename, since, until))
     return found
-
-
-def _others_until(rename: Rename, renames: Sequence[Rename]) -> np.datetime64:
-    """Session until which one of the two symbols belonged to another company, as far as renames tell."""
-    left = [
-        each.session
-        for each in renames
-        if (each.symbol == rename.new_symbol and each.session <= rename.session)
-        or (each.symbol == rename.symbol and each.session < rename.session)
-    ]
-    return np.datetime64(max(left, default=EPOCH))
 
 
 def _inherited(
@@ -121,11 +121,12 @@ def _inherited(
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Rows of the old symbol under the new one, and its events that the new one lacks."""
     symbol, session = pl.col("symbol"), pl.col("session")
-    since, until = lacking.since.astype(date), lacking.until.astype(date)
-    old = (symbol == lacking.rename.symbol) & (session > since)
+    until, renamed = lacking.until, lacking.rename.session
+    old = (symbol == lacking.rename.symbol) & (session > lacking.since)
     new = symbol == lacking.rename.new_symbol
     named = pl.lit(lacking.rename.new_symbol).alias("symbol")
-    rows, own = prices.filter(old).with_columns(named), prices.filter(new & (session >= until))
+    rows = prices.filter(old & (session < renamed)).with_columns(named)  # what follows may be another's
+    own = prices.filter(new & (session >= until))
     known, mine = events.filter(old & (session <= until)).with_columns(named), events.filter(new)
     news = known.join(mine, on=ACTION_KEY, how="anti")
     before = rows.filter(session < until)
@@ -160,9 +161,10 @@ def _scaled(
 
 def _adjustment(events: pl.DataFrame, close: float) -> float:
     """What splits and dividends, these per new share, make of an adjusted close before them."""
-    values = dict(events.group_by("kind").agg(pl.col("value").product()).iter_rows())
-    split: float = values.get("split", 1.0)
-    kept = 1.0 - values.get("dividend", 0.0) * split / close
+    kind, value = pl.col("kind"), pl.col("value")
+    split: float = events.select(value.filter(kind == "split").product()).item()
+    paid: float = events.select(value.filter(kind == "dividend").sum()).item()
+    kept = 1.0 - paid * split / close
     return kept / split if kept > 0 else 1.0 / split
 
 

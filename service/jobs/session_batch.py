@@ -16,6 +16,7 @@ from service.errors import FailedError
 from service.jobs.progress import Progress
 from service.jobs.symbol_phases import Phases
 from service.jobs.work_list import Work, portions
+from service.names import named_anew
 from service.settings import Settings
 from storage.store import Store
 from storage.writer import Writer
@@ -83,7 +84,9 @@ class SessionBatch:
         profiles = self.store.read("profiles", release=self.writer.base)
         actions = self.store.read("corporate_actions", release=self.writer.base)
         events = actions.filter(pl.col("kind").is_in(EVENTS)).select("symbol", "session")
-        changes = profiles["as_of"].unique().sort().to_numpy().astype("datetime64[D]")
+        changes = profiles["as_of"].unique().to_numpy().astype("datetime64[D]")
+        until = max([*work.new[-1:].tolist(), *work.again[-1:].tolist()])
+        changes = np.union1d(changes, named_anew(self.store, self.writer.base, until))
         unit = "symbols" if work.n_sessions == 1 else "dates"
         total = n_symbols if unit == "symbols" else work.n_sessions
         lacking, fetched = self.outcome.missing_proxies, self.outcome.fetched

@@ -11,7 +11,7 @@ from service.jobs.snapshot_inputs import KNOWN_OPTION, Holdings
 from service.names import Names
 
 
-def in_names_of(session: np.datetime64, held: Holdings, names: Names) -> Holdings:
+def listed_on(session: np.datetime64, held: Holdings, names: Names) -> Holdings:
     """Return holdings with the symbols of public lots, and the underlyings of options, as of a session.
 
     Lots are of the names of the session in whose shares they were entered, or of a later entry date.

@@ -45,7 +45,7 @@ def _basis(
 def answer_ahead(resources: Resources, market: Market, accounts: Accounts) -> None:
     """Answer what was asked for last on what is about to be served; half of the time is left to requests."""
     until = monotonic() + AHEAD_SECONDS
-    for question in resources.questions.values():
+    for question in resources.questions.newest():
         worked = thread_time()
         if monotonic() > until:
             log.info("what is not answered ahead by now is answered when it is asked for")
