@@ -1,6 +1,7 @@
 """Computes sessions of the symbol layer under its lease, a portion at a time."""
 
 from dataclasses import asdict, dataclass, field
+from datetime import date
 from typing import Any, Literal
 
 import numpy as np
@@ -84,9 +85,7 @@ class SessionBatch:
         profiles = self.store.read("profiles", release=self.writer.base)
         actions = self.store.read("corporate_actions", release=self.writer.base)
         events = actions.filter(pl.col("kind").is_in(EVENTS)).select("symbol", "session")
-        changes = profiles["as_of"].unique().to_numpy().astype("datetime64[D]")
-        until = max([*work.new[-1:].tolist(), *work.again[-1:].tolist()])
-        changes = np.union1d(changes, named_anew(self.store, self.writer.base, until))
+        changes = self._changes(profiles, np.union1d(work.new, work.again)[-1].item())
         unit = "symbols" if work.n_sessions == 1 else "dates"
         total = n_symbols if unit == "symbols" else work.n_sessions
         lacking, fetched = self.outcome.missing_proxies, self.outcome.fetched
@@ -107,6 +106,11 @@ class SessionBatch:
             known = newest_profiles(profiles, sessions[0].item())
             tables = phases.compute(panel, known, events, span, half_life=self.settings.half_life)
             self._write(tables, sessions, usable, is_new=is_new)
+
+    def _changes(self, profiles: pl.DataFrame, until: date) -> DateArray:
+        """Sessions from which other profiles hold, or symbols name other companies, ascending."""
+        known = profiles["as_of"].unique().to_numpy().astype("datetime64[D]")
+        return np.union1d(known, named_anew(self.store, self.writer.base, until))
 
     def _usable(self, panel: Panel, sessions: DateArray, target: np.datetime64 | None) -> DateArray:
         """Leave out sessions on which too few active symbols have a price; the target must not be one."""
