@@ -14,6 +14,7 @@ from feeds import Feed
 from test_price_collection import AT, DAYS, MARKET, PLAIN, begun, tonight
 
 from service.errors import FailedError
+from service.jobs import reference_data
 from service.jobs.progress import Silent
 from service.jobs.symbol_batch import JOB, run_symbol_batch
 from service.jobs.symbol_phases import PHASES
@@ -196,3 +197,19 @@ def test_the_time_of_the_run_ends_the_fetch_too(store: Store) -> None:
         night(store, slow, symbol_batch_seconds=5.0)
     assert set(store.read("profiles")["symbol"]) == set(slow.asked)
     assert len(slow.asked) < 19
+
+
+def test_what_arrives_is_stored_by_portions(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that is killed leaves behind what it has stored."""
+    monkeypatch.setattr(reference_data, "PORTION_SECONDS", 0.0)
+    there: list[int] = []
+
+    class Watched(Facts):
+        def fetch_profiles(self, symbols: Iterable[str]) -> RowsOutcomes:
+            for symbol, outcome in super().fetch_profiles(symbols):
+                there.append(store.read("profiles").height)
+                yield symbol, outcome
+
+    night(store, Watched(TODAY))
+    assert there == [*range(19)]
+    assert store.read("profiles").height == 19

@@ -28,6 +28,7 @@ Table: TypeAlias = Literal["profiles", "fundamentals"]
 Phase: TypeAlias = tuple[str, str]  # id and name
 KEYS = {"profiles": PROFILE_KEY, "fundamentals": FUNDAMENTAL_KEY}
 PHASE = "metrics"  # of the symbol batch
+PORTION_SECONDS = 60.0
 STEPS: dict[Table, str] = {"profiles": "valuations", "fundamentals": "fundamentals"}  # of that phase
 
 
@@ -106,18 +107,22 @@ def _counted(
 
 
 def _stored(store: Store, table: Table, outcomes: Iterator[RowsOutcome]) -> tuple[str, bool]:
-    """Store what arrives; say how much that was, and whether every symbol was answered."""
-    frames: list[pl.DataFrame] = []
-    failed: Counter[str] = Counter()
+    """Store what arrives, by portions; say how much that was, and whether every symbol was answered."""
+    waiting: list[pl.DataFrame] = []
+    n_came, failed, stored_at = 0, Counter[str](), monotonic()
     try:
         for outcome in outcomes:
             if isinstance(outcome, Failed):
                 failed[outcome.kind] += 1
             elif outcome.height:
-                frames.append(outcome)
+                waiting.append(outcome)
+                n_came += 1
+            if waiting and monotonic() - stored_at >= PORTION_SECONDS:
+                ingest_table(store, table, pl.concat(waiting), KEYS[table])
+                waiting, stored_at = [], monotonic()
     finally:  # cancelled, or out of the run's time: what has arrived need not be fetched again
-        if frames:
-            ingest_table(store, table, pl.concat(frames), KEYS[table])
+        if waiting:
+            ingest_table(store, table, pl.concat(waiting), KEYS[table])
     said = ", ".join(f"{n} {kind}" for kind, n in sorted(failed.items()))
-    summary = f"{table} of {len(frames)} symbols"
+    summary = f"{table} of {n_came} symbols"
     return (f"{summary}; without an answer: {said}", False) if said else (summary, True)
