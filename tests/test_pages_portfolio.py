@@ -147,6 +147,7 @@ def test_lots_are_filtered_with_and_without_scripts(browser, url, here):
         page.get_by_label("Quality").select_option("degraded")
         page.get_by_label("Kind").select_option("private")
         page.get_by_role("button", name="Filter").click()
+        page.wait_for_url("**kind=private**")  # and until all of it is there
         assert page.locator("#lots tbody tr").count() == 1
         assert page.locator("#shown").inner_text() == "1 of 13 lots"
 
