@@ -40,7 +40,7 @@ def measure_beside_batch(store: Path, symbols: Sequence[str], load: Load) -> lis
     with serving([*SERVICE, str(store)], cores=range(os.cpu_count() or 1)) as server:
         made = ask_all(server.port, [[upload(symbols, load.positions[0]) for _ in range(READERS)]])
         ids = [json.loads(answer.body)["portfolio_id"] for answer in made]
-        wait_for_snapshots(store, ids)  # by another job, which is not what is measured here
+        wait_for_snapshots(server, ids)  # by another job, which is not what is measured here
         asked = [read(route, one) for one in ids for route in ROUTES]
         ask_all(server.port, [asked])
         shares = shares_of(asked, max(load.reads // 10, 4))

@@ -15,8 +15,6 @@ import numpy as np
 
 from bench.http_client import Answer, ask_all, request
 from bench.report import Latency, Ratio
-from service.settings import Settings
-from storage.store import open_store
 
 SERVICE = ("-m", "service.cli", "serve", "--port", "0", "--json", "--store")
 PEER = ("-m", "bench.fastapi_peer")
@@ -86,7 +84,7 @@ def measure_load(universe: str, store: Path, symbols: Sequence[str], load: Load)
         asked = [read(route, one) for one in list(made)[: load.uploads] for route in ROUTES]
         timed("analytics, first answers", [asked], 200)
         timed("analytics, right after uploads", shares_of(asked, load.reads), 200)
-        wait_for_snapshots(store, made)
+        wait_for_snapshots(server, made)
         ask_all(server.port, [asked])
         timed("analytics", shares_of(asked, load.reads), 200, p99_target=0.008)
     return rows
@@ -98,7 +96,7 @@ def measure_peer(store: Path, symbols: Sequence[str], load: Load) -> tuple[list[
     with serving([*SERVICE, str(store)]) as ours:
         made = ask_all(ours.port, [[upload(symbols, load.positions[0]) for _ in range(READERS)]])
         ids = [json.loads(answer.body)["portfolio_id"] for answer in made]
-        wait_for_snapshots(store, ids)
+        wait_for_snapshots(ours, ids)
         asked = [read("overview", one) for one in ids]
         with serving([*PEER, str(store)]) as peer:
             if [a.body for a in ask_all(ours.port, [asked])] != [a.body for a in ask_all(peer.port, [asked])]:
@@ -124,17 +122,16 @@ def measure_peer(store: Path, symbols: Sequence[str], load: Load) -> tuple[list[
     return rows, ratio
 
 
-def wait_for_snapshots(store: Path, portfolio_ids: Iterable[str]) -> None:
-    """Wait until the job that follows uploads has taken their first snapshots, and the service knows them."""
-    wanted, until = set(portfolio_ids), time.monotonic() + 120
-    with open_store(store) as opened:
-        while time.monotonic() < until:
-            taken = opened.read("portfolio_snapshots", columns=["portfolio_id"])["portfolio_id"]
-            if wanted <= set(taken) and opened.ledger.runs.current("portfolio_refresh") is None:
-                time.sleep(2 * Settings().release_seconds)
-                return
-            time.sleep(0.1)
-    raise AssertionError("the first snapshots of what was uploaded were not taken")
+def wait_for_snapshots(server: Server, portfolio_ids: Iterable[str]) -> None:
+    """Wait until the service has the first snapshots, which a job takes after uploads."""
+    lacking, until = list(portfolio_ids), time.monotonic() + 120
+    while lacking:
+        if time.monotonic() > until:
+            raise AssertionError("the first snapshots of what was uploaded were not taken")
+        time.sleep(0.1)
+        asked = [request("GET", f"/api/v1/data/portfolio/{one}/snapshot") for one in lacking]
+        answers = [json.loads(answer.body)["snapshot_date"] for answer in ask_all(server.port, [asked])]
+        lacking = [one for one, day in zip(lacking, answers, strict=True) if day is None]
 
 
 @contextmanager

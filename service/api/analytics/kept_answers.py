@@ -14,7 +14,8 @@ from service.api.basis import Basis, Question
 from service.api.resources import Resources
 from service.live_book import Market
 
-AHEAD_SECONDS = 5.0  # that a release waits at most for the answers on it
+AHEAD_SECONDS = 10.0  # that a release waits at most for the answers on it
+PAUSE = 3.0  # after each of them, in processor seconds that it took
 log = logging.getLogger(__name__)
 
 
@@ -43,7 +44,7 @@ def _basis(
 
 
 def answer_ahead(resources: Resources, market: Market, accounts: Accounts) -> None:
-    """Answer what was asked for last on what is about to be served; half of the time is left to requests."""
+    """Answer what was asked for last on what is about to be served; most of the time is left to requests."""
     until = monotonic() + AHEAD_SECONDS
     for question in resources.questions.newest():
         worked = thread_time()
@@ -56,7 +57,7 @@ def answer_ahead(resources: Resources, market: Market, accounts: Accounts) -> No
             _kept(resources, basis, question)
         except Exception:  # its portfolio is gone, say: whoever asks again is told
             log.debug("%s is not answered ahead", question.asked[0], exc_info=True)
-        sleep(thread_time() - worked)
+        sleep(PAUSE * (thread_time() - worked))
 
 
 def answered(resources: Resources, basis: Basis, question: Question) -> bytes:
